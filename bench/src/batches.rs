@@ -40,6 +40,15 @@ impl Batches {
         Ok(Self { list: list.collect::<anyhow::Result<_>>()? })
     }
 
+    /// The same bets, so many batches joined into one.
+    pub(crate) fn joined(&self, count: usize) -> Self {
+        let joined = |group: &[Batch]| {
+            let texts: Vec<_> = group.iter().map(|batch| batch.text.as_str()).collect();
+            Batch { text: texts.join("&"), bets: group.iter().map(|batch| batch.bets).sum() }
+        };
+        Self { list: self.list.chunks_exact(count).map(joined).collect() }
+    }
+
     /// The batch that an agency sends as this chunk. Agencies begin at different ones.
     pub(crate) fn of(&self, agency: u32, chunk: u32) -> &Batch {
         &self.list[self.index(agency, chunk)]

@@ -32,6 +32,8 @@ pub(crate) struct Start {
     pub(crate) more: Vec<String>,
     /// Agencies come by TLS with these.
     pub(crate) certificates: Option<Rc<Certificates>>,
+    /// The URL of a store that it shares, in the place of a folder.
+    pub(crate) store: Option<String>,
 }
 
 /// A central. Ended when dropped.
@@ -80,7 +82,11 @@ impl Central {
     ) -> anyhow::Result<Self> {
         let data = Self::data(setting);
         let mut serve = setting.bolillero();
-        serve.args(["serve", "--log-format", "json", "--data"]).arg(&data);
+        serve.args(["serve", "--log-format", "json"]);
+        match &start.store {
+            None => serve.arg("--data").arg(&data),
+            Some(store) => serve.args(["--store", store]),
+        };
         serve.args(["--agencies", &start.agencies.to_string()]).args(&start.more);
         match &start.certificates {
             None => serve.args(["--listen", "127.0.0.1:0"]),
@@ -125,7 +131,7 @@ impl Central {
         let before = Usage::at_rest(self.process())?;
         let sent = fleet.send(plan)?;
         let used = Usage::at_rest(self.process())?.since(before);
-        Ok(Slice { sent, central: Some(used) })
+        Ok(Slice { central: Some(used), ..sent.into() })
     }
 
     /// Ends it in order; its ledger stays.

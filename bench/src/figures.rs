@@ -15,6 +15,7 @@ const LEGEND: &str = "\
 ack_us: from before a batch is sent to its acknowledgement; of the disk alone, a group of batches
 load_busy: how busy the one thread is that makes the load; near 1, it is the limit
 first_to_this: the rate of the first case to the rate of this one, round by round
+bets_per_second_min, _max: of the rounds
 log_per_byte, written_per_byte: bytes written for each byte of bets, by the ledger's writer and by
 the central in all
 ";
@@ -88,6 +89,20 @@ impl Group {
         Self { scenario, agencies, window, bets_per_batch, bytes_per_batch, cases, facts, notes }
     }
 
+    /// Of a scenario that can't be measured, since something is not installed.
+    pub(crate) fn left_out(scenario: Scenario, missing: &str) -> Self {
+        Self {
+            scenario,
+            agencies: 0,
+            window: 0,
+            bets_per_batch: 0.0,
+            bytes_per_batch: 0,
+            cases: Vec::new(),
+            facts: Map::new(),
+            notes: vec![format!("left out: {missing} is not installed")],
+        }
+    }
+
     /// Adds figures that are not of a case.
     pub(crate) fn with_facts<const N: usize>(mut self, facts: [(&str, f64); N]) -> Self {
         self.facts.extend(facts.map(|(name, value)| (name.to_owned(), value.into())));
@@ -95,6 +110,9 @@ impl Group {
     }
 
     fn describe(&self) -> String {
+        if self.cases.is_empty() && self.facts.is_empty() {
+            return format!("\n{}: {}\n", self.scenario.name(), self.notes.join("; "));
+        }
         let mut text = format!(
             "\n{}: {} agencies, {} in flight each, batches of {:.0} bets and {} bytes\n",
             self.scenario.name(),
@@ -126,9 +144,12 @@ impl Column {
         let ratio = |(first, this): (&Slice, &Slice)| {
             first.sent.batches_per_second() / this.sent.batches_per_second()
         };
+        let bets_per_second = spread(slices.iter().map(|slice| slice.sent.bets_per_second()));
         let mut figures = vec![
             ("batches_per_second", sent(Sent::batches_per_second)),
-            ("bets_per_second", sent(|sent| sent.bets as f64 / sent.took.as_secs_f64())),
+            ("bets_per_second", bets_per_second.median),
+            ("bets_per_second_min", bets_per_second.min),
+            ("bets_per_second_max", bets_per_second.max),
             ("first_to_this", median(first.iter().zip(slices).map(ratio))),
             ("ack_us_p50", ack_us.value_at_quantile(0.5) as f64),
             ("ack_us_p99", ack_us.value_at_quantile(0.99) as f64),
@@ -139,8 +160,17 @@ impl Column {
         if slices.iter().all(|slice| slice.central.is_some()) {
             figures.extend(costs(slices));
         }
+        for (at, &(name, _)) in slices.first().iter().flat_map(|it| &it.more).enumerate() {
+            figures.push((name, median(slices.iter().map(|slice| slice.more[at].1))));
+        }
         let figures = figures.into_iter().map(|(name, value)| (name.to_owned(), value.into()));
         Ok(Self { name: name.to_owned(), figures: figures.collect() })
+    }
+
+    /// Adds figures.
+    pub(crate) fn with<const N: usize>(mut self, figures: [(&str, f64); N]) -> Self {
+        self.figures.extend(figures.map(|(name, value)| (name.to_owned(), value.into())));
+        self
     }
 }
 
@@ -157,6 +187,19 @@ fn costs(slices: &[Slice]) -> [(&'static str, f64); 5] {
         ("written_per_byte", used(|sent, it| it.written_bytes as f64 / sent.bets_bytes as f64)),
         ("central_memory_mb", used(|_, it| it.memory_bytes as f64 / 1e6)),
     ]
+}
+
+/// Some values.
+pub(crate) struct Spread {
+    pub(crate) min: f64,
+    pub(crate) median: f64,
+    pub(crate) max: f64,
+}
+
+pub(crate) fn spread(values: impl Iterator<Item = f64> + Clone) -> Spread {
+    let min = values.clone().fold(f64::INFINITY, f64::min);
+    let max = values.clone().fold(0.0, f64::max);
+    Spread { min, median: median(values), max }
 }
 
 /// The middle one of some values; of an even number, the larger of the two there.
@@ -198,7 +241,7 @@ mod tests {
         let mut ack_us = latencies().unwrap();
         (1..=batches).for_each(|us| ack_us.record(us).unwrap());
         let (bets, bets_bytes) = (batches * 93, batches * 4_082);
-        Slice { sent: Sent { batches, bets, bets_bytes, took, cpu, ack_us }, central: None }
+        Sent { batches, bets, bets_bytes, took, cpu, ack_us }.into()
     }
 
     #[test]

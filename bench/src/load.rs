@@ -69,6 +69,8 @@ struct Agency {
     in_flight: VecDeque<Flight>,
     /// What the socket did not take yet.
     unsent: Vec<u8>,
+    /// Whether the socket is watched for room.
+    waits_for_room: bool,
     /// Replies, of which the last may have come in part.
     received: Vec<u8>,
 }
@@ -90,6 +92,10 @@ impl Sent {
     pub(crate) fn nothing() -> anyhow::Result<Self> {
         let (took, cpu) = (Duration::ZERO, Duration::ZERO);
         Ok(Self { batches: 0, bets: 0, bets_bytes: 0, took, cpu, ack_us: latencies()? })
+    }
+
+    pub(crate) fn bets_per_second(&self) -> f64 {
+        self.bets as f64 / self.took.as_secs_f64()
     }
 
     pub(crate) fn batches_per_second(&self) -> f64 {
@@ -130,6 +136,7 @@ impl Fleet {
                 due: VecDeque::new(),
                 in_flight: VecDeque::new(),
                 unsent: Vec::new(),
+                waits_for_room: false,
                 received: Vec::new(),
             });
         }
@@ -168,7 +175,12 @@ impl Fleet {
                 sleep = sleep.min(next.saturating_duration_since(Instant::now()));
             }
             for at in may_send.drain(..) {
-                bets_sent += self.agencies[at].send(plan, more)?;
+                let agency = &mut self.agencies[at];
+                bets_sent += agency.send(plan, more)?;
+                let waits = !agency.unsent.is_empty();
+                if std::mem::replace(&mut agency.waits_for_room, waits) != waits {
+                    self.sockets.watch_room(agency.connection.stream.socket(), at, waits)?;
+                }
             }
             if !more && self.agencies.iter().all(Agency::is_done) {
                 sent.took = started.elapsed();
@@ -213,7 +225,7 @@ impl Agency {
         if self.unsent.is_empty() {
             return Ok(bets);
         }
-        // What the socket does not take now goes when an acknowledgement has made room.
+        // What the socket does not take now goes when there is room.
         match self.connection.stream.write(&self.unsent) {
             Ok(len) => drop(self.unsent.drain(..len)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -227,7 +239,7 @@ impl Agency {
         let mut bytes = [0; 4096];
         let len = match self.connection.stream.read(&mut bytes) {
             Ok(len) => len,
-            // Of TLS, only a part came.
+            // Of TLS, only a part came; or there was room to write.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error).context("can't receive"),
         };

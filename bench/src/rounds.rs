@@ -20,6 +20,17 @@ pub(crate) struct Slice {
     pub(crate) sent: Sent,
     /// What the central used until it was at rest again.
     pub(crate) central: Option<Usage>,
+    /// More figures, each by its name; the same in every round.
+    pub(crate) more: Vec<(&'static str, f64)>,
+}
+
+/// A case that was measured: its name, and what it gave in each round.
+pub(crate) type Measured = (String, Vec<Slice>);
+
+impl From<Sent> for Slice {
+    fn from(sent: Sent) -> Self {
+        Self { sent, central: None, more: Vec::new() }
+    }
 }
 
 impl<'a> Case<'a> {
@@ -33,7 +44,14 @@ impl<'a> Case<'a> {
 }
 
 /// Measures the cases in all rounds; gives the figures of each, beside those of the first.
-pub(crate) fn measure(setting: &Setting, mut cases: Vec<Case<'_>>) -> anyhow::Result<Vec<Column>> {
+pub(crate) fn measure(setting: &Setting, cases: Vec<Case<'_>>) -> anyhow::Result<Vec<Column>> {
+    let measured = slices(setting, cases)?;
+    let Some((_, first)) = measured.first() else { return Ok(Vec::new()) };
+    measured.iter().map(|(name, slices)| Column::of(name, slices, first)).collect()
+}
+
+/// Measures the cases in all rounds.
+pub(crate) fn slices(setting: &Setting, mut cases: Vec<Case<'_>>) -> anyhow::Result<Vec<Measured>> {
     let mut slices: Vec<Vec<Slice>> = cases.iter().map(|_| Vec::new()).collect();
     let rounds = setting.options.rounds;
     for round in 0..rounds {
@@ -48,7 +66,5 @@ pub(crate) fn measure(setting: &Setting, mut cases: Vec<Case<'_>>) -> anyhow::Re
             slices[at].push((cases[at].measure)(setting.time())?);
         }
     }
-    let column =
-        |(case, of_case): (&Case<'_>, &Vec<Slice>)| Column::of(&case.name, of_case, &slices[0]);
-    cases.iter().zip(&slices).map(column).collect()
+    Ok(cases.into_iter().map(|case| case.name).zip(slices).collect())
 }

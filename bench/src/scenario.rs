@@ -28,6 +28,11 @@ pub(crate) enum Scenario {
     Large,
     /// The same batches, made durable by Bolillero and by other stores
     Stores,
+    /// One, two and three centrals that share a store in PostgreSQL, without and with a synchronous
+    /// standby; COPY of the same bets into the same servers; and a ledger in a folder
+    Centrals,
+    /// A store in PostgreSQL that grows large, its draw, opening it, and what auditors ask of it
+    LargeStore,
 }
 
 impl Scenario {

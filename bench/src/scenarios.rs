@@ -1,9 +1,11 @@
 //! Measures each scenario.
 
+mod centrals;
 mod disk;
 mod idle;
 mod intake;
 mod large;
+mod large_store;
 mod network;
 mod stores;
 mod tls;
@@ -41,5 +43,7 @@ pub(crate) fn measure(setting: &Setting, scenario: Scenario) -> anyhow::Result<V
         Scenario::Watched => Ok(vec![watched::measure(setting)?]),
         Scenario::Large => Ok(vec![large::measure(setting)?]),
         Scenario::Stores => stores::measure(setting),
+        Scenario::Centrals => centrals::measure(setting),
+        Scenario::LargeStore => Ok(vec![large_store::measure(setting)?]),
     }
 }

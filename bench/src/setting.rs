@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,8 +22,8 @@ Examples:
   cargo xtask bench --scenario window --seconds 30 --data /var/lib --json
   cargo xtask bench --scenario large --ledger-bets 1000000
 
-The scenario 'stores' starts those that are installed; on Debian this installs them (NATS comes by
-itself, from PyPI):
+The scenarios 'stores', 'centrals' and 'large-store' start the stores that are installed; on Debian
+this installs them (NATS comes by itself, from PyPI):
   apt-get install postgresql redis-server python3-venv
 
 Figures depend on the machine: compare ratios, taken in one run. All scenarios take some 15 minutes,
@@ -52,6 +52,14 @@ pub(crate) struct Options {
     #[arg(default_value = "2000000,5000000,10000000,20000000,50000000,100000000")]
     #[arg(value_parser = value_parser!(u64).range(1..=1_000_000_000))]
     pub(crate) ledger_bets: Vec<u64>,
+    /// How many centrals share a store in the scenario 'centrals'
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "1,2,3")]
+    #[arg(value_parser = value_parser!(u32).range(1..=20))]
+    pub(crate) centrals: Vec<u32>,
+    /// How many bets the store of the scenario 'large-store' holds when it is measured
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    #[arg(value_parser = value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) store_bets: u64,
     /// Folder for temporary data; the system's temporary folder when not given
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -96,6 +104,11 @@ impl Setting {
     /// Bolillero, without the settings of whoever runs this.
     pub(crate) fn bolillero(&self) -> Command {
         bare(&self.options.bolillero)
+    }
+
+    /// The temporary folder. Other users can go through it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A path in the temporary folder.

@@ -32,7 +32,20 @@ impl Sockets {
             .context("can't watch a socket")
     }
 
-    /// Waits until some have something to read, at most for so long; gives their numbers.
+    /// Watches one also, or no longer, for room to write.
+    pub(crate) fn watch_room(
+        &self,
+        socket: impl AsFd,
+        number: usize,
+        also: bool,
+    ) -> anyhow::Result<()> {
+        let number = epoll::EventData::new_u64(number as u64);
+        let room = if also { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
+        epoll::modify(&self.epoll, socket, number, epoll::EventFlags::IN | room)
+            .context("can't watch a socket")
+    }
+
+    /// Waits until some have something to read, or room that is watched, at most for so long; gives their numbers.
     pub(crate) fn wait(&mut self, time: Option<Duration>) -> anyhow::Result<Vec<usize>> {
         let time = time.map(Timespec::try_from).transpose()?;
         self.events.clear();

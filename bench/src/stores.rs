@@ -2,7 +2,7 @@
 
 mod bolillero;
 mod nats;
-mod postgres;
+pub(crate) mod postgres;
 mod redis;
 mod sqlite;
 

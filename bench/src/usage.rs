@@ -32,15 +32,7 @@ impl Usage {
     /// Of the process with this number.
     pub(crate) fn of(process: u32) -> anyhow::Result<Self> {
         let folder = format!("/proc/{process}");
-        let stat = read(&format!("{folder}/stat"))?;
-        // Behind the name, which is in parentheses and may hold anything.
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
-        let (user, system) = (ticks(11), ticks(12));
-        let ticks = user.zip(system).context("can't tell the processor time from stat")?;
-        let per_second = rustix::param::clock_ticks_per_second();
-        let per_second = u32::try_from(per_second).context("impossible ticks a second")?;
-        let cpu_s = (f64::from(ticks.0) + f64::from(ticks.1)) / f64::from(per_second);
+        let cpu_s = cpu_s(process)?;
         let written_bytes = number_behind(&read(&format!("{folder}/io"))?, "write_bytes:")?;
         let io = read(&format!("{}/io", thread_named(&folder, WRITER)?))?;
         let log_bytes = number_behind(&io, "write_bytes:")?;
@@ -76,6 +68,19 @@ impl Usage {
             memory_bytes: self.memory_bytes,
         }
     }
+}
+
+/// Seconds of processor time that a process took so far.
+pub(crate) fn cpu_s(process: u32) -> anyhow::Result<f64> {
+    let stat = read(&format!("/proc/{process}/stat"))?;
+    // Behind the name, which is in parentheses and may hold anything.
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
+    let (user, system) = (ticks(11), ticks(12));
+    let ticks = user.zip(system).context("can't tell the processor time from stat")?;
+    let per_second = rustix::param::clock_ticks_per_second();
+    let per_second = u32::try_from(per_second).context("impossible ticks a second")?;
+    Ok((f64::from(ticks.0) + f64::from(ticks.1)) / f64::from(per_second))
 }
 
 fn thread_named(folder: &str, name: &str) -> anyhow::Result<String> {

@@ -9,9 +9,13 @@ use serde_json::Value;
 
 /// The groups of a scenario that is measured for as short as can be.
 fn groups(scenario: &str) -> Vec<Value> {
+    measured(scenario, &["--rounds", "2", "--ledger-bets", "20000"])
+}
+
+fn measured(scenario: &str, options: &[&str]) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
-    bench.args(["--seconds", "1", "--rounds", "2", "--ledger-bets", "20000", "--json"]);
+    bench.args(["--seconds", "1", "--json"]).args(options);
     let output = bench.args(["--scenario", scenario, "--data"]).arg(folder.path()).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -109,4 +113,36 @@ fn stores_hold_what_they_acknowledged() {
         assert_eq!(names(group)[..2], ["Bolillero", "SQLite"]);
     }
     assert!(groups[2]["notes"].as_array().unwrap().len() >= 5, "{:?}", groups[2]["notes"]);
+}
+
+#[test]
+fn centrals_on_a_shared_store_are_held_against_copy_into_the_same_servers() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let groups = measured("centrals", &["--centrals", "2", "--rounds", "1"]);
+    assert_eq!(groups.len(), 4, "two loads, without and with a standby");
+    for group in &groups {
+        assert_eq!(names(group), ["2 centrals", "COPY by 2", "folder"]);
+        let [centrals, copy, _] = &cases(group)[..] else { panic!("{group}") };
+        let turn = number(group, "agencies") * number(group, "window");
+        assert!((1.0..=turn).contains(&number(centrals, "batches_per_turn")), "{centrals}");
+        assert!(number(centrals, "to_copy") > 0.0, "{centrals}");
+        for case in [centrals, copy] {
+            // Its text is 43 bytes, and the log has it once.
+            assert!((20.0..200.0).contains(&number(case, "wal_bytes_per_bet")), "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_large_store_is_filled_drawn_opened_again_and_audited() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let groups = measured("large-store", &["--store-bets", "200000"]);
+    assert_eq!(cases(&groups[0]).len(), 2);
+    let facts = &groups[0]["facts"];
+    assert!(number(facts, "bets") >= 200_000.0, "{facts}");
+    assert!(number(facts, "auditor_counts_bets_ms") > 0.0, "{facts}");
 }

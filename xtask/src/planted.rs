@@ -1,4 +1,4 @@
-//! `cargo xtask planted`: deliberate bugs, which the simulation and the corruptor must find.
+//! `cargo xtask planted`: deliberate bugs, which the simulation, the corruptor or a test must find.
 //!
 //! Each is a patch in `xtask/planted`: what the mistake is, who must find it, and the diff. It is
 //! built and run in a copy of the tree, which is brought up to date before each: what an
@@ -14,7 +14,8 @@ use fastrand::Rng;
 
 use crate::program::{self, now};
 use crate::runs;
-use crate::steps::{Program, files, root, target};
+use crate::steps::{Program, cargo_command, files, root, target};
+use crate::tools::POSTGRES;
 
 const FOLDER: &str = "xtask/planted/";
 /// Begins the line of a patch that tells who must find the bug.
@@ -39,12 +40,26 @@ const DRIVERS: [Driver; 2] = [
     Driver { name: "corrupt", program: runs::CORRUPT },
 ];
 
+/// The tests that find bugs of the log in PostgreSQL, one each.
+const RULES: &str = "crates/ledger-postgres/tests/rules.rs";
+const RUN_RULES: &str = "test --workspace --locked --test rules";
+/// Begins the name of one of them.
+const A_RULE: &str = "rules ";
+
+/// Who finds a bug.
+#[derive(Debug)]
+enum Finder {
+    Driver(&'static Driver),
+    /// A test of [`RULES`].
+    Rule(String),
+}
+
 /// A deliberate bug.
 #[derive(Debug)]
 struct Patch {
     /// From the root of the workspace.
     path: String,
-    found_by: Vec<&'static Driver>,
+    found_by: Vec<Finder>,
 }
 
 /// Plants the bugs of these names, or all, or a few that change with the commit.
@@ -58,23 +73,28 @@ pub(crate) fn run(names: &[String], few: bool) -> anyhow::Result<()> {
     if few {
         patches = few_of(patches, &commit()?);
     }
+    if !POSTGRES.is_installed() {
+        let (left_out, others) = patches.into_iter().partition(Patch::needs_postgres);
+        patches = others;
+        left_out.iter().for_each(|patch: &Patch| println!("{}: left out", patch.name()));
+    }
     let tree = target().join("planted");
     let mut missed = Vec::new();
     for patch in &patches {
         copy(&root(), &tree)?;
         patch.apply(&tree, &[])?;
-        for driver in &patch.found_by {
-            let who = format!("{}: {}", patch.name(), driver.name);
+        for finder in &patch.found_by {
+            let who = format!("{}: {}", patch.name(), finder.name());
             let started = now();
-            driver
+            finder
                 .build(&tree)
                 .with_context(|| format!("{}: can't be built; {MEND}", patch.path))?;
             let built = started.elapsed().as_secs_f64();
-            let seed = driver.find()?;
+            let finding = finder.find(&tree)?;
             let found = started.elapsed().as_secs_f64() - built;
             let times = format!("{built:.1} s to build, {found:.1} s to run");
-            match seed {
-                Some(seed) => println!("{who}: seed {seed}; {times}"),
+            match finding {
+                Some(finding) => println!("{who}: {finding}; {times}"),
                 None => {
                     println!("{who}: not found; {times}");
                     missed.push(who);
@@ -82,7 +102,7 @@ pub(crate) fn run(names: &[String], few: bool) -> anyhow::Result<()> {
             }
         }
     }
-    ensure!(missed.is_empty(), "not found in {SEEDS} seeds:\n{}", missed.join("\n"));
+    ensure!(missed.is_empty(), "not found, by a test or in {SEEDS} seeds:\n{}", missed.join("\n"));
     println!("{} planted bugs: all found", patches.len());
     Ok(())
 }
@@ -115,11 +135,15 @@ impl Patch {
     fn read(path: String) -> anyhow::Result<Self> {
         let text = fs::read_to_string(root().join(&path)).with_context(|| path.clone())?;
         let names = text.lines().find_map(|line| line.strip_prefix(FOUND_BY)).unwrap_or_default();
-        let driver = |name| DRIVERS.iter().find(|driver| driver.name == name);
-        let found_by: Option<Vec<_>> = names.split(", ").map(driver).collect();
-        let found_by = found_by
-            .with_context(|| format!("{path}: needs a line `{FOUND_BY}sim`, or `sim, corrupt`"))?;
+        let found_by: Option<Vec<_>> = names.split(", ").map(Finder::named).collect();
+        let found_by = found_by.with_context(|| {
+            format!("{path}: needs a line `{FOUND_BY}sim`, or `sim, corrupt`, or `{A_RULE}` and a test of {RULES}")
+        })?;
         Ok(Self { path, found_by })
+    }
+
+    fn needs_postgres(&self) -> bool {
+        self.found_by.iter().any(|finder| matches!(finder, Finder::Rule(_)))
     }
 
     fn name(&self) -> &str {
@@ -138,22 +162,57 @@ impl Patch {
     }
 }
 
-impl Driver {
-    /// Builds it in a copy of the tree. Packages of others are not built again: the target folder is
-    /// that of all builds. The workspace's own have a profile of their own: cargo would take those of
-    /// the copy, with the bug, for the tree's.
+impl Finder {
+    fn named(name: &str) -> Option<Self> {
+        if let Some(test) = name.strip_prefix(A_RULE) {
+            let tests = fs::read_to_string(root().join(RULES)).ok()?;
+            return tests.contains(&format!("fn {test}()")).then(|| Self::Rule(test.to_owned()));
+        }
+        DRIVERS.iter().find(|driver| driver.name == name).map(Self::Driver)
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Driver(driver) => driver.name,
+            Self::Rule(test) => test,
+        }
+    }
+
     fn build(&self, tree: &Path) -> anyhow::Result<()> {
-        let mut cargo = self.program.build();
-        cargo.arg("--target-dir").arg(target()).current_dir(tree);
-        for entry in fs::read_dir(tree.join("crates"))? {
-            let name = entry?.file_name();
-            let name = name.to_string_lossy();
-            cargo.arg("--config").arg(format!("profile.dev.package.{name}.codegen-units=17"));
+        let mut cargo = match self {
+            Self::Driver(driver) => driver.program.build(),
+            Self::Rule(_) => cargo_command(RUN_RULES),
+        };
+        in_copy(&mut cargo, tree)?;
+        if matches!(self, Self::Rule(_)) {
+            cargo.arg("--no-run");
         }
         program::run(cargo).map(|_| ())
     }
 
-    /// Returns the seed that finds a bug, if one does.
+    /// Returns how a bug is found, if it is.
+    fn find(&self, tree: &Path) -> anyhow::Result<Option<String>> {
+        match self {
+            Self::Driver(driver) => driver.find(),
+            Self::Rule(test) => find_by_rule(test, tree),
+        }
+    }
+}
+
+/// Has cargo build a copy of the tree. Packages of others are not built again: the target folder is
+/// that of all builds. The workspace's own have a profile of their own: cargo would take those of the
+/// copy, with the bug, for the tree's.
+fn in_copy(cargo: &mut Command, tree: &Path) -> anyhow::Result<()> {
+    cargo.arg("--target-dir").arg(target()).current_dir(tree);
+    for entry in fs::read_dir(tree.join("crates"))? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        cargo.arg("--config").arg(format!("profile.dev.package.{name}.codegen-units=17"));
+    }
+    Ok(())
+}
+
+impl Driver {
     fn find(&self) -> anyhow::Result<Option<String>> {
         let output = Command::new(self.program.path()).args(["0", SEEDS]).output()?;
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -165,8 +224,19 @@ impl Driver {
             self.name,
             output.status
         );
-        Ok(seed.map(str::to_owned))
+        Ok(seed.map(|seed| format!("seed {seed}")))
     }
+}
+
+fn find_by_rule(test: &str, tree: &Path) -> anyhow::Result<Option<String>> {
+    let mut cargo = cargo_command(RUN_RULES);
+    in_copy(&mut cargo, tree)?;
+    let output = cargo.args(["--", "--exact", test]).output()?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let is_there =
+        |outcome: &str| printed.lines().any(|it| it == format!("test {test} ... {outcome}"));
+    ensure!(is_there("FAILED") || is_there("ok"), "{test} did not run: {printed}");
+    Ok(is_there("FAILED").then(|| "fails".to_owned()))
 }
 
 /// Brings a copy of the tree up to date. Files that are the same are not written, so cargo builds
@@ -221,7 +291,7 @@ mod tests {
             .unwrap();
         fs::write(&code, "first\nsecond\n").unwrap();
         let patch = Patch::read(path.to_str().unwrap().to_owned()).unwrap();
-        let names: Vec<_> = patch.found_by.iter().map(|driver| driver.name).collect();
+        let names: Vec<_> = patch.found_by.iter().map(Finder::name).collect();
         assert_eq!(names, ["sim", "corrupt"]);
 
         patch.apply(&tree, &["--check"]).unwrap();
@@ -237,7 +307,9 @@ mod tests {
     fn a_patch_says_who_must_find_the_bug() {
         let repository = repository("found-by");
         let path = repository.join("a.patch");
-        for text in ["", "Found by: nobody\n", "Found by: sim, nobody\n"] {
+        for text in
+            ["", "Found by: nobody\n", "Found by: sim, nobody\n", "Found by: rules nothing\n"]
+        {
             fs::write(&path, text).unwrap();
             let error = Patch::read(path.to_str().unwrap().to_owned()).unwrap_err().to_string();
             assert!(error.contains("a.patch: needs a line `Found by: sim`"), "{error}");

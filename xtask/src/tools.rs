@@ -37,18 +37,18 @@ pub(crate) const PYTHON: Tool = tool(
 );
 pub(crate) const VALGRIND: Tool =
     tool(&["valgrind", "--version"], &["valgrind"], "counting instructions");
+pub(crate) const POSTGRES: Tool = tool(
+    &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
+    &["postgresql"],
+    "several centrals on a real PostgreSQL, PostgreSQL in the short measurement beside other stores",
+);
 
 /// All there are. Those without a name are looked for by the tests that need them.
 const ALL: [Tool; 10] = [
     BROWSER,
     PYTHON,
     VALGRIND,
-    tool(
-        &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
-        &["postgresql"],
-        "several centrals on a real PostgreSQL, PostgreSQL in the short measurement beside other \
-         stores",
-    ),
+    POSTGRES,
     tool(
         &["redis-server", "--version"],
         &["redis-server"],
@@ -126,7 +126,7 @@ impl Missing {
 }
 
 impl Tool {
-    fn is_installed(&self) -> bool {
+    pub(crate) fn is_installed(&self) -> bool {
         let mut probe = Command::new(self.probe[0]);
         probe.args(&self.probe[1..]).stdin(Stdio::null());
         program::run(probe).is_ok()

@@ -7,7 +7,7 @@ use super::{Scenario, network};
 use crate::batches::Batches;
 use crate::central::{Central, Start};
 use crate::figures::Group;
-use crate::load::Plan;
+use crate::load::{Plan, Sent};
 use crate::rounds::{self, Case, Slice};
 use crate::setting::{Setting, allow_connections};
 
@@ -36,7 +36,7 @@ pub(super) fn beside_limits(
     allow_connections(2 * agencies)?;
     let prepared = Disk::prepared(setting)?;
     let group = agencies as usize * window;
-    let alone = |sent| Ok(Slice { sent, central: None });
+    let alone = |sent: Sent| Ok(sent.into());
     let plan = |time| Plan::lasting(time, batches, window);
     let cases = vec![
         Case::new("central", |time| slice(setting, &Start::of(agencies), &plan(time))),

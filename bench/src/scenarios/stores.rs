@@ -81,7 +81,7 @@ impl Measured {
         }
         drop(fleet);
         store.settle()?;
-        Ok(Slice { sent, central: None })
+        Ok(sent.into())
     }
 
     /// Whether it truly holds what it acknowledged.

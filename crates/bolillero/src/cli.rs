@@ -3,8 +3,9 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, CopyArgs, DemoArgs, ExportArgs, GenerateArgs,
-    OperatorArgs, PkiArgs, ServeArgs, StoreArgs, WinnersArgs,
+    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, CompletionsArgs, ConfigArgs, CopyArgs, DemoArgs,
+    ExportArgs, GenerateArgs, HealthArgs, ManArgs, OperatorArgs, PkiArgs, ServeArgs, StoreArgs,
+    WinnersArgs,
 };
 use crate::exit::{CODES, Codes, Ending};
 use crate::settings;
@@ -14,7 +15,7 @@ use crate::settings;
 /// Agencies send their bets over TCP. The central stores every bet durably before it acknowledges
 /// it. When all agencies have finished, it makes the draw, once. Each agency gets its own winners.
 #[derive(Debug, Parser)]
-#[command(name = "bolillero", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "bolillero", version = env!("VERSION_AND_COMMIT"), propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -47,6 +48,14 @@ pub(crate) enum Command {
     Copy(CopyArgs),
     /// Prepare and look at the database that several centrals share.
     Store(StoreArgs),
+    /// Write, check and show configuration files.
+    Config(ConfigArgs),
+    /// Ask a central on this machine whether it is ready.
+    Health(HealthArgs),
+    /// Print a shell's completions of the commands.
+    Completions(CompletionsArgs),
+    /// Write manual pages.
+    Man(ManArgs),
     /// Measure how fast bets are acknowledged on this machine.
     Bench(BenchArgs),
 }
@@ -63,7 +72,7 @@ override the file. Empty variables are ignored. Exit codes: 0 done, 1 failed or 
 wrong usage or input; each command's --help has the details.";
 
 /// Returns the clap command, with each subcommand's exit codes in its help.
-fn command() -> clap::Command {
+pub(crate) fn command() -> clap::Command {
     CODES.iter().fold(Cli::command(), |whole, codes| {
         whole.mut_subcommand(codes.command, |command| with_codes(command, codes))
     })

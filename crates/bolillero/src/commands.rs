@@ -5,12 +5,14 @@ mod audit;
 mod bench;
 mod bind;
 mod check;
+mod config;
 mod copy;
 mod demo;
 mod export;
 mod generate;
+mod health;
 mod http;
-
+mod nodes;
 mod operator;
 mod pki;
 mod place;
@@ -18,6 +20,7 @@ mod processes;
 mod progress;
 mod prompt;
 mod serve;
+mod shell;
 mod store;
 mod stored;
 mod winners;
@@ -27,14 +30,17 @@ pub use agency::agency_settings;
 pub(crate) use audit::AuditArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use check::CheckArgs;
+pub(crate) use config::ConfigArgs;
 pub(crate) use copy::CopyArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use generate::GenerateArgs;
+pub(crate) use health::HealthArgs;
 pub(crate) use operator::OperatorArgs;
 pub(crate) use pki::PkiArgs;
 pub(crate) use serve::ServeArgs;
 pub use serve::serve_settings;
+pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use store::StoreArgs;
 pub(crate) use winners::WinnersArgs;
 
@@ -56,6 +62,10 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Check(args) => check::run(&args),
         Command::Copy(args) => copy::run(&args),
         Command::Store(args) => store::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Health(args) => health::run(args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

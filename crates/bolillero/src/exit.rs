@@ -22,7 +22,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
 }
 
 /// The exit codes of every command. docs/exit-codes.md has the same table.
-pub(crate) const CODES: [Codes; 13] = [
+pub(crate) const CODES: [Codes; 17] = [
     codes(
         "serve",
         [
@@ -39,7 +39,10 @@ pub(crate) const CODES: [Codes; 13] = [
             "wrong usage, invalid rows, or a file without bets; the agency has not finished",
         ],
     ),
-    codes("operator", ["done", "failed, and nothing was changed", "wrong usage, name or password"]),
+    codes(
+        "operator",
+        ["done", "failed; the error says if it is not known", "wrong usage, name or password"],
+    ),
     codes(
         "demo",
         [
@@ -90,6 +93,13 @@ pub(crate) const CODES: [Codes; 13] = [
         "store",
         ["done", "no server can be written to now", "wrong usage, or a store that can't be used"],
     ),
+    codes(
+        "config",
+        ["done, or valid", "could not be written", "wrong usage, or settings that are not valid"],
+    ),
+    codes("health", ["ready", "not ready, or it does not answer", "wrong usage"]),
+    codes("completions", ["printed", "could not be written", "wrong usage"]),
+    codes("man", ["written", "could not be written", "wrong usage, or no such folder"]),
     codes("bench", ["measured", "failed", "wrong usage"]),
 ];
 

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! health        liveness, readiness and metrics
-//! session, operators, draws, events, agencies, bets, export, winners, audit
+//! session, operators, draws, events, agencies, nodes, bets, export, winners, audit
 //!               JSON interface of the use case of the same name
 //! common        shared parts
 //! ```
@@ -16,6 +16,7 @@ mod draws;
 mod events;
 mod export;
 mod health;
+mod nodes;
 mod operators;
 mod session;
 mod winners;
@@ -122,6 +123,7 @@ fn authenticated() -> OpenApiRouter<App> {
         .merge(bets::router())
         .merge(export::router())
         .merge(agencies::router())
+        .merge(nodes::router())
         .merge(audit::router())
         .merge(operators::router())
 }

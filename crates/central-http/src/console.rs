@@ -2,8 +2,8 @@
 //! each with its own router.
 //!
 //! ```text
-//! login, start, board, draws, repeat, draw, acta, winners, agencies, search, audit, operators,
-//! account       the pages
+//! login, start, board, draws, repeat, draw, acta, winners, agencies, nodes, search, audit,
+//! operators, account  the pages
 //! refusal       refusals in the user's language, and as a page
 //! posted        forms that a logged-in user submits
 //! form          the fields of a form, and its outcome
@@ -36,6 +36,7 @@ mod draws;
 mod form;
 mod language;
 mod login;
+mod nodes;
 mod operators;
 mod pagination;
 mod posted;
@@ -68,6 +69,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(acta::router())
         .merge(winners::router())
         .merge(agencies::router())
+        .merge(nodes::router())
         .merge(audit::router())
         .merge(search::router())
         .merge(operators::router())

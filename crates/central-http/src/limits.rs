@@ -113,6 +113,10 @@ pub(crate) const HASHINGS_MAX: usize = 1;
 
 /// Maximum number of concurrent requests that read much of the ledger; others wait.
 pub(crate) const READINGS_MAX: usize = 1;
+/// Longest wait for the operators before they are reported as not ready.
+pub(crate) const READINESS_TIME_MAX: Duration = Duration::from_secs(1);
+/// Maximum number of acts under way, those that wait for a store that is away included.
+pub(crate) const ACTS_MAX: usize = 64;
 
 /// Maximum number of concurrent exports; others are rejected. Each lasts as long as its client
 /// takes to receive it.

@@ -10,6 +10,7 @@
 //! programme     the draws by day, and their repetition on other days
 //! dated_name    the day of a draw, and the date in its name
 //! agencies      changes to registered agencies
+//! nodes         the centrals that share a store
 //! bets          search
 //! export        streams all bets of a draw
 //! winners       winners, and the settlement of each agency
@@ -30,6 +31,7 @@ pub(crate) mod draws;
 pub(crate) mod export;
 pub(crate) mod following;
 pub(crate) mod intake;
+pub(crate) mod nodes;
 pub(crate) mod operators;
 pub(crate) mod programme;
 pub(crate) mod session;

@@ -36,7 +36,8 @@ pub use log_throttle::LogThrottle;
 pub use metrics::{Counted, Exposition, Metrics, RefusedBatches};
 pub use options::{Mode, Options};
 pub use service::{
-    AgencyDraws, Change, Configs, Connected, Draw, DrawWinners, Failure, Identity, NameRefused,
-    NoDraw, OfAgency, OpenError, Presence, PresenceGuard, Service, Stage, WinnersStages, draw_name,
+    AgencyDraws, At, Change, Configs, Connected, Draw, DrawWinners, Failure, Identity, NameRefused,
+    NoDraw, Node, Nodes, OfAgency, OpenError, Presence, PresenceGuard, Service, Stage,
+    WinnersStages, draw_name,
 };
 pub use zone::{LocalTime, UnknownZone, Zone};

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Most connections that a central tells those that share its store: as many as it takes by default.
+pub const CONNECTIONS_TOLD_MAX: usize = 16_000;
+
 /// Longest sleep until the next certificate of a connection expires: the clock may be set.
 pub(crate) const EXPIRY_LOOK_TIME_MAX: Duration = Duration::from_secs(60);
 

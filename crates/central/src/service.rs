@@ -8,6 +8,7 @@
 //! draw, names   what never changes of a draw; its name
 //! winners       the winners of draws, once they are read
 //! presence      who is connected
+//! nodes         what centrals that share a store know of each other
 //! ```
 //!
 //! Invariants:
@@ -22,6 +23,7 @@ mod agency_draws;
 mod answers;
 mod draw;
 mod names;
+mod nodes;
 mod operators;
 mod presence;
 
@@ -50,10 +52,11 @@ pub use answers::Failure;
 use answers::{StoreError, StoreOutcome, watched};
 pub use draw::Draw;
 pub use names::{NameRefused, draw_name};
+pub use nodes::{Connected, Node, Nodes};
 pub use operators::Change;
 pub use presence::Configs;
 pub use presence::PresenceGuard;
-pub use presence::{Connected, Identity, OfAgency, Presence};
+pub use presence::{At, Identity, OfAgency, Presence};
 pub use winners::{DrawWinners, Stage, WinnersStages};
 
 /// See the module's documentation. One for an engine.
@@ -66,7 +69,6 @@ pub struct Service {
     zone: Zone,
     waiting: WinnersStages,
     /// Held while an agency's registration is changed.
-    registering: tokio::sync::Mutex<()>,
     /// Notified when a draw changed: another one may be due next.
     plan_changed: tokio::sync::Notify,
     presence: Arc<Presence>,
@@ -112,7 +114,6 @@ impl Service {
                 winners_wait: options.winners_wait,
                 zone: options.zone,
                 waiting: WinnersStages::default(),
-                registering: tokio::sync::Mutex::default(),
                 plan_changed: tokio::sync::Notify::new(),
                 presence: Presence::new(Arc::clone(&clock)),
                 failure,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use lottery::{
     ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, AuditSpan, Batch, Bet,
     BetName, DrawId, DrawState, DrawStatus, DrawTerms, Draws, FinishError, Finished, Judge,
-    OpenDrawError, ProgressError, ReadError, RecordedAct, SealedNumber, StoreFault, StoredBatch,
-    StoredEvent, View, Winners, WinningResult,
+    OpenDrawError, ProgressError, ReadError, RecordedAct, Ruling, SealedNumber, StoreFault,
+    StoredBatch, StoredEvent, View, Winners, WinningResult,
 };
 
 use crate::chain::Chain;
@@ -145,6 +145,22 @@ impl Engine {
         done: impl FnOnce(Result<Acted, ActError>) + Send + 'static,
     ) {
         let decide = move |draws: &Draws, now| draws.decide_act(&recorded, &judge, now);
+        self.put(Request::ruled(decide, done));
+    }
+
+    /// As [`Engine::act`], with an act that depends on the state in which it is decided; `None` if
+    /// there is nothing to do.
+    pub fn act_by(
+        &self,
+        make: impl Fn(&Draws) -> Option<RecordedAct> + Send + 'static,
+        judge: Judge,
+        done: impl FnOnce(Result<Option<(RecordedAct, Acted)>, ActError>) + Send + 'static,
+    ) {
+        let decide = move |draws: &Draws, now| {
+            let Some(act) = make(draws) else { return Ok(Ruling { outcome: None, event: None }) };
+            let Ruling { outcome, event } = draws.decide_act(&act, &judge, now)?;
+            Ok(Ruling { outcome: Some((act, outcome)), event })
+        };
         self.put(Request::ruled(decide, done));
     }
 

@@ -4,7 +4,7 @@
 //! the primary before a promotion, and still answers, does not have it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::Tip;
 use parking_lot::{Condvar, Mutex};
@@ -13,17 +13,20 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{AWAY_TIME, CONNECTIONS_MAX, READING_TIME_MAX};
+use crate::limits::{QUERY_TIME_MAX, READING_TIME_MAX, RECONNECT_TIME};
 use crate::rows::signed;
 use crate::session::{Session, runtime};
 use crate::store::{Durable, Store};
 
-/// At most [`CONNECTIONS_MAX`] connections, kept for later use.
+const ENDS: &str = "the central ends";
+
+/// A few connections, kept for later use.
 pub(crate) struct Connections {
     store: Arc<Store>,
     durable: Durable,
     /// Cancelled when the central ends: nothing is waited for any more.
     ending: CancellationToken,
+    count_max: usize,
     kept: Mutex<Kept>,
     returned: Condvar,
 }
@@ -45,25 +48,45 @@ pub(crate) struct Connection {
 }
 
 impl Connections {
-    pub(crate) fn new(store: Arc<Store>, durable: Durable, ending: CancellationToken) -> Self {
-        Self { store, durable, ending, kept: Mutex::default(), returned: Condvar::new() }
+    /// At most `count_max`; whoever needs one more waits.
+    pub(crate) fn new(
+        count_max: usize,
+        store: Arc<Store>,
+        durable: Durable,
+        ending: CancellationToken,
+    ) -> Self {
+        let (kept, returned) = (Mutex::default(), Condvar::new());
+        Self { store, durable, ending, count_max, kept, returned }
     }
 
     /// Uses a connection to a server that has all that was durable before; keeps it if `work`
-    /// succeeds. Waits for one if all are in use.
+    /// succeeds.
     pub(crate) fn with<T>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, String>,
     ) -> Result<T, String> {
-        let durable = self.durable.tip();
+        self.with_all_before(self.durable.tip(), work)
+    }
+
+    /// As [`Connections::with`], of a server that has everything before a position.
+    pub(crate) fn with_all_before<T>(
+        &self,
+        end: Tip,
+        work: impl FnOnce(&mut Connection) -> Result<T, String>,
+    ) -> Result<T, String> {
         let (idle, _place) = self.enter()?;
-        // A connection that was idle may have ended, or its server been left behind.
-        let idle = idle.and_then(|mut connection| {
-            connection.expect_to_have(durable).ok().map(|()| connection)
+        // A connection that was idle may have ended, or its server been left behind, as for the
+        // other ones.
+        let idle = idle.and_then(|mut connection| match connection.expect_to_have(end) {
+            Ok(()) => Some(connection),
+            Err(_) => {
+                self.kept.lock().idle.clear();
+                None
+            }
         });
         let mut connection = match idle {
             Some(connection) => connection,
-            None => self.connect(durable).inspect_err(|why| {
+            None => self.connect(end).inspect_err(|why| {
                 self.kept.lock().away = Some((now(), why.clone()));
             })?,
         };
@@ -77,12 +100,17 @@ impl Connections {
     fn enter(&self) -> Result<(Option<Connection>, Place<'_>), String> {
         let mut kept = self.kept.lock();
         loop {
-            if let Some((since, why)) = &kept.away
-                && now().saturating_duration_since(*since) < AWAY_TIME
-            {
-                return Err(why.clone());
+            let away = kept.away.as_ref().filter(|(since, _)| {
+                kept.idle.is_empty() && now().saturating_duration_since(*since) < RECONNECT_TIME
+            });
+            let why = away.map(|(_, why)| why.clone());
+            let why = why.or(self.ending.is_cancelled().then(|| ENDS.to_owned()));
+            if let Some(why) = why {
+                // The next one that waits learns of it too.
+                self.returned.notify_one();
+                return Err(why);
             }
-            if kept.in_use < CONNECTIONS_MAX {
+            if kept.in_use < self.count_max {
                 break;
             }
             self.returned.wait(&mut kept);
@@ -94,7 +122,7 @@ impl Connections {
     fn connect(&self, durable: Tip) -> Result<Connection, String> {
         let runtime = runtime().map_err(|error| error.to_string())?;
         let connecting = self.ending.run_until_cancelled(self.store.connect_to_read());
-        let session = runtime.block_on(connecting).ok_or("the central ends")?;
+        let session = runtime.block_on(connecting).ok_or(ENDS)?;
         let session = session.map_err(|error| error.to_string())?;
         let (runtime, ending) = (Some(runtime), self.ending.clone());
         let mut connection = Connection { runtime, session, ending };
@@ -117,7 +145,7 @@ impl Connection {
     /// Checks that the server has everything before a position.
     fn expect_to_have(&mut self, end: Tip) -> Result<(), String> {
         let Some(last) = end.sequence.checked_sub(1) else { return Ok(()) };
-        let found = self.page("SELECT chain FROM event WHERE sequence = $1", &[&signed(last)])?;
+        let found = self.query("SELECT chain FROM event WHERE sequence = $1", &[&signed(last)])?;
         let chain = found.first().map(|row| row.try_get::<_, &[u8]>(0));
         match chain.transpose().map_err(|error| error.to_string())? {
             Some(chain) if chain == end.chain.0 => Ok(()),
@@ -127,14 +155,32 @@ impl Connection {
         }
     }
 
-    /// Runs a query.
+    /// Runs a query that is answered at once.
+    pub(crate) fn query(
+        &mut self,
+        query: &str,
+        of: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, String> {
+        self.query_within(QUERY_TIME_MAX, query, of)
+    }
+
+    /// Runs a query for a page of a long reading.
     pub(crate) fn page(
         &mut self,
         query: &str,
         of: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, String> {
+        self.query_within(READING_TIME_MAX, query, of)
+    }
+
+    fn query_within(
+        &mut self,
+        time_max: Duration,
+        query: &str,
+        of: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, String> {
         let asked = self.drive(async |session| {
-            session.ask_within(READING_TIME_MAX, async |client| client.query(query, of).await).await
+            session.ask_within(time_max, async |client| client.query(query, of).await).await
         });
         asked?.map_err(|error| error.to_string())
     }
@@ -162,7 +208,7 @@ impl Connection {
         let Self { runtime, session, ending } = self;
         let runtime = runtime.as_ref().expect("it is taken only when it is dropped");
         let done = runtime.block_on(ending.run_until_cancelled(work(session)));
-        done.ok_or_else(|| "the central ends".to_owned())
+        done.ok_or_else(|| ENDS.to_owned())
     }
 }
 

@@ -13,7 +13,9 @@
 //! - [`reader`] reads durable events on them.
 //! - [`operators`] keeps operators, sessions and attempts to log in for all centrals.
 //! - [`archive`] reads a store without a central.
-//! - [`watch`] brings an idle central to a turn when others have appended.
+//! - [`watch`] brings an idle central to a turn when others have appended, and has centrals see each
+//!   other.
+//! - [`nodes`] are the centrals as they see each other.
 //! - [`report`] says what the servers of a store are.
 //! - [`schema`] creates and migrates the tables.
 //!
@@ -31,6 +33,7 @@ mod connections;
 mod error;
 pub mod limits;
 mod log;
+mod nodes;
 mod operators;
 mod primary;
 mod reader;
@@ -46,7 +49,8 @@ mod watch;
 pub use archive::{Archive, Summary};
 pub use error::StoreError;
 pub use log::{Options, PostgresLog, Watched};
+pub use nodes::{Node, Shown};
 pub use operators::{OperatorsChangeError, OperatorsTable, SharedOperators};
 pub use status::{Status, StoreState};
 pub use target::{Target, TargetError};
-pub use watch::{Wake, Watch};
+pub use watch::{Watch, Watcher};

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use engine::{Chain, Clock, Entry, Gone, LedgerId, Log, News, Reader, Recovered, Tip};
-use futures_util::future::{join, join3, join4};
+use futures_util::future::{join, join3};
 use lottery::{Draws, Event, Timestamp};
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use crate::connections::Connections;
 use crate::error::StoreError;
 use crate::limits::{
-    CLOCK_SKEW_MAX, EVENTS_PAGE_MAX, GROUP_LEN_MAX, READING_TIME_MAX, SETTLE_RETRY_TIME,
+    CLOCK_SKEW_MAX, EVENTS_PAGE_MAX, GROUP_LEN_MAX, OPERATORS_CONNECTIONS_MAX, READING_TIME_MAX,
+    READINGS_MAX, SETTLE_RETRY_TIME,
 };
 use crate::operators::{self, DocumentDigest, OperatorsTurn, SharedOperators};
 use crate::primary::Primary;
@@ -61,8 +62,9 @@ pub struct PostgresLog {
     runtime: Arc<Runtime>,
     store: Arc<Store>,
     clock: Option<Arc<dyn Clock>>,
-    /// This run's number in the table `node`.
+    /// This run's number in the table `node`, and its name there.
     node: i32,
+    name: String,
     connected: Option<Connected>,
     /// The last position that this central knows.
     known: Tip,
@@ -77,8 +79,10 @@ pub struct PostgresLog {
 /// What the thread that watches the store needs of a log.
 pub struct Watched {
     pub(crate) store: Arc<Store>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) durable: Durable,
     pub(crate) node: i32,
+    pub(crate) name: String,
     pub(crate) ending: CancellationToken,
 }
 
@@ -100,9 +104,11 @@ enum Fault {
     Unknown(String),
 }
 
-const END_LOCKED: &str = "SELECT events, chain, operators FROM ledger FOR UPDATE";
+/// With the time in milliseconds since 1970 UTC, taken once the row is locked.
+const END_LOCKED: &str = "\
+WITH last AS MATERIALIZED (SELECT events, chain, operators FROM ledger FOR UPDATE) \
+SELECT events, chain, operators, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM last";
 const TOUCH: &str = "UPDATE ledger SET touched = touched + 1";
-const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
 fn news_query() -> String {
     format!("SELECT {EVENT_COLUMNS} FROM event WHERE sequence >= $1 ORDER BY sequence LIMIT $2")
@@ -124,6 +130,7 @@ impl PostgresLog {
             store: Arc::new(store),
             clock,
             node,
+            name,
             connected: None,
             known,
             durable: Durable::at(known),
@@ -141,50 +148,57 @@ impl PostgresLog {
     /// Returns what a [`Watch`](crate::Watch) of this log needs.
     #[must_use]
     pub fn watched(&self) -> Watched {
-        let (store, durable) = (Arc::clone(&self.store), self.durable.clone());
-        Watched { store, durable, node: self.node, ending: self.ending.clone() }
+        Watched {
+            store: Arc::clone(&self.store),
+            clock: self.clock.clone(),
+            durable: self.durable.clone(),
+            node: self.node,
+            name: self.name.clone(),
+            ending: self.ending.clone(),
+        }
     }
 
     /// Returns the operators of the store.
     #[must_use]
     pub fn operators(&self) -> SharedOperators {
-        SharedOperators::new(self.connections(), Arc::clone(&self.operators))
+        let connections = self.connections(OPERATORS_CONNECTIONS_MAX);
+        SharedOperators::new(connections, self.connections(1), Arc::clone(&self.operators))
     }
 
-    fn connections(&self) -> Connections {
+    fn connections(&self, count_max: usize) -> Connections {
         let (store, durable) = (Arc::clone(&self.store), self.durable.clone());
-        Connections::new(store, durable, self.ending.clone())
+        Connections::new(count_max, store, durable, self.ending.clone())
     }
 
     /// Opens a turn, and returns the end of the log and the first page of events from `from` on.
     async fn open_turn(&mut self, from: i64) -> Result<(End, Vec<Row>), Gone> {
+        let clock = self.clock.clone();
         let connected = self.connected().await?;
         let (end, news) = (connected.end.clone(), connected.news.clone());
         let asked = connected.session.ask(async |client| {
             let page: [&(dyn ToSql + Sync); 2] = [&from, &EVENTS_PAGE_MAX];
-            let turn = join4(
-                client.batch_execute("BEGIN"),
-                client.query_one(&end, &[]),
-                client.query(&news, &page),
-                client.query_one(NOW, &[]),
-            );
-            let (begun, end, news, now) = turn.await;
+            let end = async {
+                let row = client.query_one(&end, &[]).await;
+                // Not after the news, which may be many.
+                (row, clock.map(|clock| clock.now()))
+            };
+            let turn = join3(client.batch_execute("BEGIN"), end, client.query(&news, &page));
+            let (begun, (end, now), news) = turn.await;
             begun?;
-            Ok((end?, news?, now?))
+            Ok((end?, now, news?))
         });
-        let (end, news, now) = asked.await.map_err(|error| gone(&error))?;
+        let (end, now, news) = asked.await.map_err(|error| gone(&error))?;
         connected.in_turn = true;
-        self.compare_clocks(&now)?;
-        let end = End::of(&end).map_err(Gone::Failed)?;
-        self.operators.begin(end.operators);
-        Ok((end, news))
+        if let Some(now) = now {
+            self.compare_clocks(now, &end)?;
+        }
+        Ok((End::of(&end).map_err(Gone::Failed)?, news))
     }
 
     /// Refuses to go on while this central's clock and the database's differ.
-    fn compare_clocks(&self, now: &Row) -> Result<(), Gone> {
-        let Some(clock) = &self.clock else { return Ok(()) };
-        let theirs: i64 = now.try_get(0).map_err(|error| Gone::Failed(error.to_string()))?;
-        let ahead_ms = signed(clock.now().0) - theirs;
+    fn compare_clocks(&self, ours: Timestamp, end: &Row) -> Result<(), Gone> {
+        let theirs: i64 = end.try_get(3).map_err(|error| Gone::Failed(error.to_string()))?;
+        let ahead_ms = signed(ours.0) - theirs;
         if u128::from(ahead_ms.unsigned_abs()) <= CLOCK_SKEW_MAX.as_millis() {
             return Ok(());
         }
@@ -198,6 +212,7 @@ impl PostgresLog {
     }
 
     async fn read_news(&mut self, news: &mut dyn FnMut(&Event, Timestamp)) -> Result<News, Gone> {
+        self.operators.end();
         let (end, mut page) = self.open_turn(signed(self.known.sequence) - 1).await?;
         if self.known.sequence > 0 {
             if page.is_empty() || !self.is_last_known(&page[0])? {
@@ -223,6 +238,7 @@ impl PostgresLog {
                 self.known.sequence, end.events
             )));
         }
+        self.operators.begin(self.known, end.operators);
         Ok(News::UpTo(self.known))
     }
 
@@ -320,8 +336,10 @@ impl PostgresLog {
                         columns.parameters([&events, &chain, &known_events, &known_chain, &node]);
                     let stored = client.execute(&store, &parameters);
                     let replaced = async {
-                        let Some(document) = &operators else { return Ok(1) };
-                        let (before, after) = (&judged_by[..], &document.digest[..]);
+                        let (Some(document), Some(before)) = (&operators, &judged_by) else {
+                            return Ok(1);
+                        };
+                        let (before, after) = (&before[..], &document.digest[..]);
                         client.execute(&replace, &[&before, &after, &document.text]).await
                     };
                     let end = if is_heard { "NOTIFY bolillero; COMMIT" } else { "COMMIT" };
@@ -356,11 +374,11 @@ impl PostgresLog {
     async fn open_turn_at_known(
         &mut self,
         is_empty: bool,
-        judged_by: DocumentDigest,
+        judged_by: Option<DocumentDigest>,
     ) -> Result<(), Gone> {
         let (end, page) = self.open_turn(signed(self.known.sequence) - 1).await?;
         let is_end = (end.events, end.chain) == (self.known.sequence, self.known.chain)
-            && end.operators == judged_by;
+            && judged_by.is_none_or(|judged_by| end.operators == judged_by);
         let is_part = || match page.first() {
             Some(row) if self.known.sequence > 0 => self.is_last_known(row),
             _ => Ok(self.known.sequence == 0),
@@ -495,7 +513,7 @@ impl Log for PostgresLog {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(PostgresReader::new(self.durable.clone(), self.connections()))
+        Arc::new(PostgresReader::new(self.durable.clone(), self.connections(READINGS_MAX)))
     }
 }
 

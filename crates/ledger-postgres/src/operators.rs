@@ -4,19 +4,21 @@
 //! row, knows by which operators its acts are judged: those that no other central can change before
 //! the turn ends. A change is made by the transaction that stores the act which records it.
 //!
-//! Sessions and attempts are rows. They are not waited for to be on a standby: a promotion may lose
-//! the last of them.
+//! Sessions and attempts are rows. Except for the end of a session, they are not waited for to be on a
+//! standby: a promotion may lose the last of them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::operators::attempts::{RATE_OF_ADDRESS, RATE_OF_NAME, RATE_OF_PAIR, Rate};
-use ::operators::limits::{SESSION_IDLE_TIME_MAX, SESSION_TIME_MAX, SESSIONS_PER_OPERATOR_MAX};
+use ::operators::limits::{
+    ATTEMPTS_REMEMBERED_MAX, SESSION_IDLE_TIME_MAX, SESSION_TIME_MAX, SESSIONS_PER_OPERATOR_MAX,
+};
 use ::operators::{
     Digest, MakeChange, Name, OperatorStore, OperatorsError, People, SessionUser, Unrecorded,
 };
-use engine::Entry;
+use engine::{Entry, Tip};
 use lottery::{Act, AuditedAction, Event, Judge};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -45,26 +47,33 @@ pub(crate) struct Document {
 /// What a turn of the log and the operators' store share.
 #[derive(Default)]
 pub(crate) struct OperatorsTurn {
-    state: Mutex<TurnState>,
+    state: Mutex<Option<Turn>>,
 }
 
-#[derive(Default)]
-struct TurnState {
+struct Turn {
+    /// What the turn has read: whoever judges asks a server that has it.
+    known: Tip,
     /// The digest of the operators, as the turn found it.
     digest: DocumentDigest,
     /// The operators as changes that were decided in this turn leave them, and how many these are.
-    next: Option<(Document, usize)>,
+    next: Option<(Arc<People>, usize)>,
 }
 
 impl OperatorsTurn {
-    /// A turn begins: the operators are these, and nothing is decided.
-    pub(crate) fn begin(&self, digest: DocumentDigest) {
-        *self.state.lock() = TurnState { digest, next: None };
+    /// Nothing is judged any more.
+    pub(crate) fn end(&self) {
+        *self.state.lock() = None;
     }
 
-    /// Returns the digest of the operators by which this turn's acts are judged.
-    pub(crate) fn digest(&self) -> DocumentDigest {
-        self.state.lock().digest
+    /// A turn begins: the operators are these, and nothing is decided.
+    pub(crate) fn begin(&self, known: Tip, digest: DocumentDigest) {
+        *self.state.lock() = Some(Turn { known, digest, next: None });
+    }
+
+    /// Returns the digest of the operators by which this turn's acts are judged; `None` where
+    /// nothing is judged, as by a copy.
+    pub(crate) fn digest(&self) -> Option<DocumentDigest> {
+        self.state.lock().as_ref().map(|turn| turn.digest)
     }
 
     /// Returns the operators as a group leaves them, if it changes them.
@@ -76,19 +85,21 @@ impl OperatorsTurn {
             _ => false,
         });
         let count = changes.count();
-        match self.state.lock().next.take() {
-            // A change that was decided and is not in the group was refused.
+        let mut state = self.state.lock();
+        let Some(turn) = state.as_mut() else { return Ok(None) };
+        match turn.next.take() {
+            // A change that was decided and is not in the group had no room.
             _ if count == 0 => Ok(None),
-            Some((document, changes)) if changes == count => Ok(Some(document)),
+            Some((people, changes)) if changes == count => Ok(Some(Document::of(people))),
             _ => Err("a change of the operators has no document".to_owned()),
         }
     }
 }
 
 impl Document {
-    pub(crate) fn of(people: People) -> Self {
+    pub(crate) fn of(people: Arc<People>) -> Self {
         let text = people.document();
-        Self { digest: Sha256::digest(&text).into(), text, people: Arc::new(people) }
+        Self { digest: Sha256::digest(&text).into(), text, people }
     }
 
     /// Reads a row of [`READ`].
@@ -110,11 +121,11 @@ impl Document {
 const DIGEST: &str = "SELECT operators FROM ledger";
 const READ: &str = "SELECT ledger.operators, document FROM ledger, operators";
 
-/// Replaces the operators, if they are still those of the digest `$1`. Nothing is replaced by a
-/// statement that arrives late, since its transaction no longer has the lock.
+/// Replaces the operators, if they are those of the digest `$1`; otherwise it fails, and with it the
+/// transaction.
 pub(crate) const REPLACE: &str = "\
 WITH changed AS (UPDATE ledger SET operators = $2 WHERE operators = $1 RETURNING 1) \
-UPDATE operators SET document = $3 FROM changed";
+UPDATE operators SET document = $3 WHERE 1 / (SELECT count(*) FROM changed) = 1";
 
 /// The operators of a store, for one central. Clones are the same.
 #[derive(Clone)]
@@ -122,13 +133,19 @@ pub struct SharedOperators(Arc<Inner>);
 
 struct Inner {
     connections: Connections,
+    /// Used by whoever decides alone, who waits for nobody.
+    judges: Connections,
     turn: Arc<OperatorsTurn>,
     read: Mutex<Option<Document>>,
 }
 
 impl SharedOperators {
-    pub(crate) fn new(connections: Connections, turn: Arc<OperatorsTurn>) -> Self {
-        Self(Arc::new(Inner { connections, turn, read: Mutex::default() }))
+    pub(crate) fn new(
+        connections: Connections,
+        judges: Connections,
+        turn: Arc<OperatorsTurn>,
+    ) -> Self {
+        Self(Arc::new(Inner { connections, judges, turn, read: Mutex::default() }))
     }
 }
 
@@ -152,46 +169,82 @@ impl Inner {
         let known = self.read.lock().clone();
         let document = self.with(|connection| {
             if let Some(known) = known {
-                let digest = connection.page(DIGEST, &[])?;
+                let digest = connection.query(DIGEST, &[])?;
                 let digest: Option<&[u8]> = digest.first().and_then(|row| row.try_get(0).ok());
                 if digest == Some(&known.digest) {
                     return Ok(known);
                 }
             }
-            let row = connection.page(READ, &[])?;
-            Document::read(row.first().ok_or("the store has no operators")?)
+            read(connection)
         })?;
         *self.read.lock() = Some(document.clone());
         Ok(document)
     }
 
-    /// Returns the document by which the turn's acts are judged.
-    fn document_of_turn(&self) -> Result<Document, OperatorsError> {
-        let digest = self.turn.state.lock().digest;
-        if let Some(known) = self.read.lock().clone().filter(|it| it.digest == digest) {
-            return Ok(known);
+    /// Returns what this turn has read, and the operators by which its acts are judged: as the turn
+    /// found them, or as changes that were decided in it leave them.
+    fn turn(&self) -> Result<(Tip, Arc<People>), OperatorsError> {
+        let (known, digest) = match &*self.turn.state.lock() {
+            Some(Turn { known, next: Some((next, _)), .. }) => {
+                return Ok((*known, Arc::clone(next)));
+            }
+            Some(Turn { known, digest, .. }) => (*known, *digest),
+            None => return Err(OperatorsError("nothing is being decided".to_owned())),
+        };
+        if let Some(read) = self.read.lock().as_ref().filter(|it| it.digest == digest) {
+            return Ok((known, Arc::clone(&read.people)));
         }
-        let document = self.document()?;
-        if document.digest == digest {
-            return Ok(document);
+        let document = self.judges.with_all_before(known, read).map_err(OperatorsError)?;
+        if document.digest != digest {
+            let why = "the server that answers has other operators than the turn";
+            return Err(OperatorsError(why.to_owned()));
         }
-        Err(OperatorsError("the server that answers has other operators than the turn".to_owned()))
+        *self.read.lock() = Some(document.clone());
+        Ok((known, document.people))
     }
 
     /// Decides a change in a turn; returns the version that it changes, or `None` if it is refused.
     fn decide(&self, change: &MakeChange) -> Option<u64> {
-        let document = self.document_of_turn().ok()?;
-        let mut state = self.turn.state.lock();
-        let (people, count) = match &state.next {
-            Some((next, count)) => (&next.people, *count),
-            None => (&document.people, 0),
-        };
+        let (_, people) = self.turn().ok()?;
         let changed = people.changed(|people| if change(people) { Ok(()) } else { Err(()) });
-        let version = people.version();
-        let (people, ()) = changed.ok()?;
-        state.next = Some((Document::of(people), count + 1));
-        Some(version)
+        let (changed, ()) = changed.ok()?;
+        if let Some(turn) = &mut *self.turn.state.lock() {
+            let count = turn.next.as_ref().map_or(0, |(_, count)| *count);
+            turn.next = Some((Arc::new(changed), count + 1));
+        }
+        Some(people.version())
     }
+}
+
+fn read(connection: &mut Connection) -> Result<Document, String> {
+    let rows = connection.query(READ, &[])?;
+    Document::read(rows.first().ok_or("the store has no operators")?)
+}
+
+/// Returns the operator of a valid session, and whether its use is to be noted.
+fn user_of(
+    connection: &mut Connection,
+    session: Digest,
+) -> Result<Option<(SessionUser, bool)>, String> {
+    let found = connection.query(
+        "SELECT name, generation, used_at < clock_timestamp() - $4::text::interval FROM session \
+         WHERE digest = $1 AND used_at > clock_timestamp() - $2::text::interval \
+         AND begun_at > clock_timestamp() - $3::text::interval",
+        &[
+            &session.bytes(),
+            &seconds(SESSION_IDLE_TIME_MAX),
+            &seconds(SESSION_TIME_MAX),
+            &seconds(SESSION_USE_TIME),
+        ],
+    )?;
+    let Some(row) = found.first() else { return Ok(None) };
+    let failed = |error: tokio_postgres::Error| error.to_string();
+    let name: String = row.try_get(0).map_err(failed)?;
+    let generation: i64 = row.try_get(1).map_err(failed)?;
+    let is_due: bool = row.try_get(2).map_err(failed)?;
+    let generation = u32::try_from(generation).map_err(|error| error.to_string())?;
+    let name = Name::new(name).map_err(|error| error.to_string())?;
+    Ok(Some((SessionUser { name, generation }, is_due)))
 }
 
 impl OperatorStore for SharedOperators {
@@ -199,11 +252,15 @@ impl OperatorStore for SharedOperators {
         self.0.document().map(|document| document.people)
     }
 
-    /// Those of the turn, and as changes that were decided in it leave them.
-    fn judging(&self) -> Result<Vec<Arc<People>>, OperatorsError> {
-        let now = self.0.document_of_turn()?.people;
-        let next = self.0.turn.state.lock().next.as_ref().map(|(next, _)| Arc::clone(&next.people));
-        Ok(next.into_iter().chain([now]).collect())
+    fn judging(&self, session: Option<Digest>) -> Result<Option<Vec<Arc<People>>>, OperatorsError> {
+        let (known, people) = self.0.turn()?;
+        if let Some(session) = session {
+            let user = |connection: &mut Connection| user_of(connection, session);
+            if self.0.judges.with_all_before(known, user).map_err(OperatorsError)?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(vec![people]))
     }
 
     /// Made while its record is decided, and stored with it.
@@ -259,27 +316,7 @@ impl OperatorStore for SharedOperators {
         session: Digest,
         is_use: bool,
     ) -> Result<Option<SessionUser>, OperatorsError> {
-        let found = self.0.with(|connection| {
-            let found = connection.page(
-                "SELECT name, generation, used_at < clock_timestamp() - $4::text::interval \
-                 FROM session WHERE digest = $1 AND used_at > clock_timestamp() - $2::text::interval \
-                 AND begun_at > clock_timestamp() - $3::text::interval",
-                &[
-                    &session.bytes(),
-                    &seconds(SESSION_IDLE_TIME_MAX),
-                    &seconds(SESSION_TIME_MAX),
-                    &seconds(SESSION_USE_TIME),
-                ],
-            )?;
-            let Some(row) = found.first() else { return Ok(None) };
-            let failed = |error: tokio_postgres::Error| error.to_string();
-            let name: String = row.try_get(0).map_err(failed)?;
-            let generation: i64 = row.try_get(1).map_err(failed)?;
-            let is_due: bool = row.try_get(2).map_err(failed)?;
-            let generation = u32::try_from(generation).map_err(|error| error.to_string())?;
-            let name = Name::new(name).map_err(|error| error.to_string())?;
-            Ok(Some((SessionUser { name, generation }, is_due)))
-        })?;
+        let found = self.0.with(|connection| user_of(connection, session))?;
         let Some((user, is_due)) = found else { return Ok(None) };
         if is_use && is_due {
             self.0.ask(async |client| {
@@ -292,14 +329,10 @@ impl OperatorStore for SharedOperators {
         Ok(Some(user))
     }
 
+    /// Waits for a standby: a promotion must not bring back a session that was logged out.
     fn end_session(&self, session: Digest) -> Result<bool, OperatorsError> {
-        self.0.ask(async |client| {
-            client.batch_execute(BEGIN_SOON_DURABLE).await?;
-            let end = "DELETE FROM session WHERE digest = $1";
-            let ended = client.execute(end, &[&session.bytes()]).await?;
-            client.batch_execute("COMMIT").await?;
-            Ok(ended > 0)
-        })
+        let end = "DELETE FROM session WHERE digest = $1";
+        self.0.ask(async |client| Ok(client.execute(end, &[&session.bytes()]).await? > 0))
     }
 
     fn end_sessions_of(&self, name: &Name) -> Result<(), OperatorsError> {
@@ -324,7 +357,7 @@ impl OperatorStore for SharedOperators {
         self.0.ask(async |client| {
             client.batch_execute(BEGIN_SOON_DURABLE).await?;
             // One attempt is counted after another.
-            client.batch_execute("LOCK TABLE attempt IN SHARE ROW EXCLUSIVE MODE").await?;
+            client.execute("SELECT pg_advisory_xact_lock($1)", &[&ATTEMPTS_LOCK]).await?;
             client.batch_execute("DELETE FROM attempt WHERE paid_at <= clock_timestamp()").await?;
             let found = "SELECT key, (extract(epoch FROM paid_at - clock_timestamp()) * 1000000)::bigint \
                          FROM attempt WHERE key = ANY($1)";
@@ -336,7 +369,18 @@ impl OperatorStore for SharedOperators {
                 }
             }
             let waits = limited.iter().zip(&unpaid).filter_map(|((_, rate), it)| rate.wait(*it));
-            let wait = waits.max();
+            let mut wait = waits.max();
+            if unpaid.contains(&Duration::ZERO) {
+                // When there is room for another key, if there is none.
+                let full = "SELECT (extract(epoch FROM min(paid_at) - clock_timestamp()) * 1000000)::bigint \
+                            FROM attempt HAVING count(*) >= $1";
+                let full = client.query_opt(full, &[&ATTEMPTS_KEPT_MAX]).await?;
+                if let Some(row) = full {
+                    let micros: i64 = row.try_get(0)?;
+                    let room_in = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+                    wait = wait.max(Some(room_in));
+                }
+            }
             if wait.is_none() {
                 let paid_in = |(at, (_, rate)): (usize, &(String, Rate))| {
                     i64::try_from((unpaid[at] + rate.price).as_micros()).unwrap_or(i64::MAX)
@@ -365,6 +409,12 @@ impl OperatorStore for SharedOperators {
 
 /// Begins a transaction whose commit waits for no disk and no standby.
 const BEGIN_SOON_DURABLE: &str = "BEGIN; SET LOCAL synchronous_commit = off";
+
+/// Held while an attempt is counted: "attempts" as a number.
+const ATTEMPTS_LOCK: i64 = 0x6174_7465_6d70_7473;
+
+/// Most keys of attempts, of the three kinds.
+const ATTEMPTS_KEPT_MAX: i64 = 3 * ATTEMPTS_REMEMBERED_MAX as i64;
 
 fn pair_key(name: &str, address: IpAddr) -> String {
     format!("pair {address} {name}")
@@ -455,7 +505,7 @@ async fn replace<E>(
     });
     let row = locked.await.map_err(failed)?;
     let document = Document::read(&row).map_err(ReplaceError::Damaged)?;
-    let changed = Document::of(change(&document.people).map_err(ReplaceError::Refused)?);
+    let changed = Document::of(Arc::new(change(&document.people).map_err(ReplaceError::Refused)?));
     session.take_notices();
     let replaced = session.ask(async |client| {
         let (before, after) = (&document.digest[..], &changed.digest[..]);

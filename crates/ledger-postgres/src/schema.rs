@@ -2,7 +2,8 @@
 //!
 //! Several may do it at the same time: whoever has the lock goes on, and the others find it done.
 
-use ::operators::People;
+use std::sync::Arc;
+
 use engine::{Chain, LedgerId};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -81,7 +82,7 @@ async fn make(session: &mut Session, id: LedgerId) -> Result<Made, AskError> {
         }
         if from == 0 {
             let first = Chain::first(id);
-            let nobody = Document::of(People::default());
+            let nobody = Document::of(Arc::default());
             let begin = "INSERT INTO ledger (id, schema_version, events, chain, touched, operators) \
                          VALUES ($1, $2, 0, $3, 0, $4)";
             let (id, chain, digest) = (&id.0[..], &first.0[..], &nobody.digest[..]);

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::primary::{self, Primary, Seen};
 use crate::schema;
 use crate::session::Session;
-use crate::status::Status;
+use crate::status::{Status, StoreState};
 use crate::target::Target;
 
 /// The store of a central.
@@ -92,6 +92,11 @@ impl Store {
         }
         self.seen.lock().note(&primary);
         Ok(primary)
+    }
+
+    /// The state of the store.
+    pub(crate) fn state(&self) -> StoreState {
+        self.status.state()
     }
 
     /// Connects for a reading.

@@ -8,7 +8,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -20,9 +20,9 @@ use engine::{Engine, LedgerId};
 use ledger_postgres::{Archive, Options, PostgresLog, Status, StoreError, Target, Watch, schema};
 use lottery::{
     Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName, DrawTerms,
-    NumberRange, SealedNumber,
+    NumberRange, SealedNumber, StoreFault,
 };
-use test_postgres::{Cluster, Proxy};
+use test_postgres::{Cluster, Disk, Proxy};
 
 const ENGINES: usize = 3;
 /// Batches that an engine sends without waiting.
@@ -53,21 +53,42 @@ enum Fault {
     NetworkCut,
     /// The network to the primary swallows everything for longer than any deadline.
     NetworkSwallows,
+    /// The primary's tables have no room: batches are refused.
+    DataFull,
+    /// The primary's write-ahead log has no room: the server ends.
+    WalFull,
+    /// All servers lose their power.
+    AllKilled,
 }
 
-const FAULTS: [Fault; 8] = [
-    Fault::PrimaryKilled,
+/// The first, made in every run, find the most of the planted bugs.
+const FAULTS: [Fault; 11] = [
     Fault::SessionsCancelled,
-    Fault::NetworkCut,
     Fault::PrimaryStopped,
+    Fault::NetworkCut,
+    Fault::PrimaryKilled,
     Fault::SessionsTerminated,
+    Fault::WalFull,
+    Fault::DataFull,
     Fault::NetworkSwallows,
+    Fault::AllKilled,
     Fault::StandbysKilled,
     Fault::PrimaryRestarted,
 ];
 
-/// Batches that are not acknowledged yet, in order.
-type Waiting = Vec<(ChunkId, mpsc::Receiver<Result<Appended, AppendError>>)>;
+impl Fault {
+    /// The folder of the primary that has a disk of its own.
+    fn on_disk(self) -> Option<&'static str> {
+        match self {
+            Self::DataFull => Some("base"),
+            Self::WalFull => Some("pg_wal"),
+            _ => None,
+        }
+    }
+}
+
+/// The answer to a batch that an engine has.
+type Answer = mpsc::Receiver<Result<Appended, AppendError>>;
 
 /// Three engines over one store, each with a thread that sends batches.
 struct Senders {
@@ -78,6 +99,8 @@ struct Senders {
     ends: Arc<AtomicBool>,
     acknowledged: Arc<Mutex<BTreeSet<(u32, u32)>>>,
     counts: Arc<[AtomicU64; ENGINES]>,
+    /// How often each engine has refused a batch for want of room.
+    refusals: Arc<[AtomicU64; ENGINES]>,
 }
 
 fn target(url: &str) -> Target {
@@ -95,6 +118,7 @@ impl Senders {
             ends: Arc::default(),
             acknowledged: Arc::default(),
             counts: Arc::default(),
+            refusals: Arc::default(),
         };
         for number in 0..ENGINES {
             let status = Status::new(|_, _| {});
@@ -104,7 +128,7 @@ impl Senders {
             let watched = log.watched();
             let engine = Arc::new(Engine::start(Box::new(log), clock.clone()).unwrap());
             senders.engines.push(Some(engine));
-            senders.watches.push(Some(Watch::start(watched, Box::new(|| ())).unwrap()));
+            senders.watches.push(Some(Watch::start(watched, Arc::new(())).unwrap()));
         }
         let terms = DrawTerms {
             name: DrawName::new("sorteo").unwrap(),
@@ -123,38 +147,63 @@ impl Senders {
         let engine = self.engines[number].clone().unwrap();
         let (ends, draw) = (Arc::clone(&self.ends), self.draw);
         let (acknowledged, counts) = (Arc::clone(&self.acknowledged), Arc::clone(&self.counts));
+        let refusals = Arc::clone(&self.refusals);
         let agency = AgencyId(u32::try_from(number).unwrap() + 1);
         self.threads.push(thread::spawn(move || {
-            let mut waiting: Waiting = Vec::new();
-            for chunk in (0..).map(ChunkId) {
-                if ends.load(Ordering::Relaxed) {
-                    break;
+            let mut waiting = VecDeque::new();
+            let mut next = (0..).map(ChunkId);
+            loop {
+                while waiting.len() < WINDOW && !ends.load(Ordering::Relaxed) {
+                    let chunk = next.next().unwrap();
+                    waiting.push_back((chunk, append(&engine, draw, agency, chunk)));
                 }
-                let batch = Batch { draw, agency, chunk, bets: bets(agency, chunk) };
-                let (answer, answered) = mpsc::channel();
-                // The receiver is gone only when the test has failed.
-                engine.append(batch, move |outcome| drop(answer.send(outcome)));
-                waiting.push((chunk, answered));
-                if waiting.len() >= WINDOW {
-                    acknowledge(&mut waiting, agency, &acknowledged, &counts[number]);
+                let Some((chunk, answer)) = waiting.pop_front() else { break };
+                match answer.recv_timeout(PATIENCE).expect("an answer, however late") {
+                    Ok(Appended::New) => {
+                        acknowledged.lock().unwrap().insert((agency.0, chunk.0));
+                        counts[number].fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(AppendError::Store(StoreFault::Full(_))) => {
+                        refusals[number].fetch_add(1, Ordering::Relaxed);
+                        waiting.push_back((chunk, append(&engine, draw, agency, chunk)));
+                    }
+                    other => panic!("agency {agency}, chunk {}: {other:?}", chunk.0),
                 }
-            }
-            while !waiting.is_empty() {
-                acknowledge(&mut waiting, agency, &acknowledged, &counts[number]);
             }
         }));
     }
 
     /// Waits until each engine has acknowledged `more` batches from now on.
     fn go_on(&self, more: u64, after: &str) {
-        let before: Vec<_> = self.counts.iter().map(|it| it.load(Ordering::Relaxed)).collect();
+        self.count_up(&self.counts, more, after);
+    }
+
+    /// Waits until each engine refuses batches for want of room, and checks that it does the rest.
+    fn lack_room(&self) {
+        self.count_up(&self.refusals, 1, "to lack room");
+        self.read_all("without room");
+        for (engine, agency) in self.engines.iter().flatten().zip(1..) {
+            let repeated = append(engine, self.draw, AgencyId(agency), ChunkId(0));
+            assert_eq!(repeated.recv_timeout(PATIENCE).unwrap(), Ok(Appended::Repeated));
+        }
+    }
+
+    /// Waits until each count is `more` than now.
+    fn count_up(&self, counts: &[AtomicU64; ENGINES], more: u64, after: &str) {
+        let before = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
         let start = now();
-        for (number, count) in self.counts.iter().enumerate() {
+        for (number, count) in counts.iter().enumerate() {
             while count.load(Ordering::Relaxed) < before[number] + more {
+                let has_failed = self.threads.iter().any(thread::JoinHandle::is_finished);
+                assert!(!has_failed, "an engine's answer is not as expected {after}");
                 assert!(start.elapsed() < PATIENCE, "engine {number} does not go on {after}");
                 pause(Duration::from_millis(5));
             }
         }
+    }
+
+    fn is_refused(&self) -> bool {
+        self.refusals.iter().any(|count| count.load(Ordering::Relaxed) > 0)
     }
 
     /// Checks that each engine's reader has what that engine has acknowledged.
@@ -184,17 +233,12 @@ impl Senders {
     }
 }
 
-fn acknowledge(
-    waiting: &mut Waiting,
-    agency: AgencyId,
-    acknowledged: &Mutex<BTreeSet<(u32, u32)>>,
-    count: &AtomicU64,
-) {
-    let (chunk, answer) = waiting.remove(0);
-    let answer = answer.recv_timeout(PATIENCE).expect("an answer, however late");
-    assert!(matches!(answer, Ok(Appended::New)), "agency {agency}, chunk {}: {answer:?}", chunk.0);
-    acknowledged.lock().unwrap().insert((agency.0, chunk.0));
-    count.fetch_add(1, Ordering::Relaxed);
+fn append(engine: &Engine, draw: DrawId, agency: AgencyId, chunk: ChunkId) -> Answer {
+    let batch = Batch { draw, agency, chunk, bets: bets(agency, chunk) };
+    let (answer, answered) = mpsc::channel();
+    // The receiver is gone only when the test has failed.
+    engine.append(batch, move |outcome| drop(answer.send(outcome)));
+    answered
 }
 
 fn bets(agency: AgencyId, chunk: ChunkId) -> Bets {
@@ -209,17 +253,26 @@ struct Setting {
     proxies: Vec<Proxy>,
     database: String,
     primary: usize,
+    disk: Option<Disk>,
 }
 
 impl Setting {
-    fn start() -> Self {
+    /// Starts servers; a folder of the primary may have a disk of its own.
+    fn start(on_disk: Option<&str>) -> Self {
         let mut cluster = Cluster::with(&["synchronous_standby_names=ANY 1 (a, b, primary)"]);
         cluster.add_standby("a", 0);
         cluster.add_standby("b", 0);
         let proxies = (0..3).map(|number| Proxy::to(cluster.server(number).port())).collect();
         let database = cluster.create_database(None);
         schema::init(&target(&cluster.url(&database)), LedgerId([7; 16])).unwrap();
-        Self { cluster, proxies, database, primary: 0 }
+        let disk = on_disk.map(|folder| {
+            let primary = cluster.server_mut(0);
+            primary.kill();
+            let disk = primary.move_to_disk(folder);
+            primary.start();
+            disk
+        });
+        Self { cluster, proxies, database, primary: 0, disk }
     }
 
     fn url(&self) -> String {
@@ -288,6 +341,27 @@ impl Setting {
                 // Longer than the deadline of a statement.
                 pause(Duration::from_secs(6));
                 self.proxies[old].heal();
+            }
+            Fault::DataFull => {
+                let disk = self.disk.as_ref().unwrap();
+                disk.fill();
+                senders.lack_room();
+                disk.make_room();
+            }
+            Fault::WalFull => {
+                let (disk, primary) = (self.disk.as_ref().unwrap(), self.cluster.server_mut(old));
+                disk.fill();
+                while primary.runs() {
+                    // It goes on while it has files that it made before.
+                    drop(primary.try_sql("postgres", "SELECT pg_switch_wal()"));
+                }
+                disk.make_room();
+                primary.start();
+            }
+            Fault::AllKilled => {
+                let all = [0, 1, 2];
+                all.iter().for_each(|number| self.cluster.server_mut(*number).kill());
+                all.iter().for_each(|number| self.cluster.server_mut(*number).start());
             }
         }
     }
@@ -366,14 +440,19 @@ fn whatever_happens_each_acknowledged_batch_is_stored_once() {
     for round in rounds {
         let fault = FAULTS[usize::try_from(round).unwrap() % FAULTS.len()];
         let what = format!("round {round}, {fault:?}");
+        if fault.on_disk().is_some() && !test_postgres::has_disks() {
+            println!("{what}: left out");
+            continue;
+        }
         let start = now();
-        let mut setting = Setting::start();
+        let mut setting = Setting::start(fault.on_disk());
         let senders = Senders::start(&setting.url());
         senders.go_on(ENOUGH, "before any fault");
         senders.read_all("before any fault");
         setting.happen(fault, &senders);
         senders.go_on(ENOUGH, &format!("after {what}"));
         senders.read_all(&format!("after {what}"));
+        assert_eq!(senders.is_refused(), matches!(fault, Fault::DataFull), "{what}");
         let acknowledged = check(&setting, senders, &what);
         println!("{what}: {acknowledged} batches, {:.1} s", start.elapsed().as_secs_f64());
     }

@@ -6,16 +6,18 @@
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::conformance::{TestClock, wait};
-use engine::{Engine, LedgerId};
-use ledger_postgres::{OperatorsTable, Options, PostgresLog, SharedOperators, Target, schema};
+use engine::{Copier, Engine, LedgerId};
+use ledger_postgres::{
+    Archive, OperatorsTable, Options, PostgresLog, SharedOperators, StoreError, Target, schema,
+};
 use lottery::{
-    Act, ActError, Acted, Actor, AuditSpan, AuditedAction, Event, Judge, OperatorsChange, Reason,
-    RecordedAct,
+    Act, ActError, Acted, Actor, AgencyId, AuditSpan, AuditedAction, Draws, Event, Judge, Label,
+    OperatorsChange, Reason, RecordedAct, Registration, always_allowed,
 };
 use operators::limits::{
     ATTEMPT_OF_PAIR_TIME, ATTEMPTS_OF_PAIR_MAX, SESSION_IDLE_TIME_MAX, SESSIONS_PER_OPERATOR_MAX,
@@ -24,6 +26,7 @@ use operators::{
     Change, Digest, Name, OperatorStore, OperatorsFolder, Password, PasswordHash, People, Role,
     Secret, SessionUser,
 };
+use test_postgres::Cluster;
 
 /// A central as far as operators matter.
 struct Node {
@@ -86,9 +89,14 @@ impl Node {
 
     /// An act that needs an operator who is not disabled.
     fn act_as(&self, who: &Name) -> Result<Acted, ActError> {
+        self.act_in(who, None)
+    }
+
+    /// An act that needs a session too.
+    fn act_in(&self, who: &Name, session: Option<Digest>) -> Result<Acted, ActError> {
         let (store, name) = (self.operators.clone(), who.clone());
         let judge = Box::new(move || {
-            let judging = store.judging().unwrap();
+            let judging = store.judging(session).unwrap()?;
             let is_known = |people: &Arc<People>| {
                 people.operator(&name).is_some_and(|operator| !operator.disabled)
             };
@@ -182,6 +190,85 @@ fn whose_rights_ended_at_any_central_acts_no_more_at_another() {
         let later = record[disabled..].iter().filter(|(by, _)| by.contains("ana")).count();
         assert_eq!(later, 0, "acts of a disabled operator");
         assert!(a.change(&eva, |people| people.enable(&name("ana")).is_ok()));
+    }
+}
+
+#[test]
+fn who_logged_out_at_any_central_acts_no_more_at_another() {
+    let Some(two) = Two::start() else { return };
+    let [a, b] = &two.nodes;
+    let ana = name("ana");
+    a.add(&ana);
+    let user = SessionUser { name: ana.clone(), generation: 0 };
+    a.operators.begin_session(user, session(1)).unwrap();
+    assert_eq!(b.act_in(&ana, Some(session(1))), Ok(Acted::Done));
+    assert!(a.operators.end_session(session(1)).unwrap());
+    assert_eq!(b.act_in(&ana, Some(session(1))), Err(ActError::NotAllowed));
+}
+
+#[test]
+fn an_act_that_depends_on_the_state_sees_what_another_central_did() {
+    let Some(two) = Two::start() else { return };
+    let [a, b] = &two.nodes;
+    let agency = AgencyId(7);
+    let label = |text: &str| Label::new(text).unwrap();
+    let registered = Registration { agency, name: label("n"), place: label("p"), enabled: false };
+    let act = RecordedAct::new(Actor::Clock, Reason::default(), Act::Register(registered));
+    wait(|done| a.engine.act(act, always_allowed(), done)).unwrap();
+    let rename = move |draws: &Draws| {
+        let now = draws.registration(agency)?.clone();
+        let renamed = Act::Register(Registration { name: label("other"), ..now });
+        Some(RecordedAct::new(Actor::Clock, Reason::default(), renamed))
+    };
+    let renamed = wait(|done| b.engine.act_by(rename, always_allowed(), done)).unwrap();
+    assert!(renamed.is_some(), "it sees the registration");
+    let now = b.engine.view().registration(agency).unwrap();
+    assert_eq!((now.name.as_str(), now.enabled), ("other", false));
+}
+
+#[test]
+fn a_ledger_with_changes_of_operators_is_copied() {
+    let Some(two) = Two::start() else { return };
+    let [a, b] = &two.nodes;
+    a.add(&name("ana"));
+    b.add(&name("eva"));
+    let source = Archive::open(&two.target).unwrap();
+    let cluster = test_postgres::shared().unwrap();
+    let target: Target = cluster.url(&cluster.create_database(None)).parse().unwrap();
+    schema::init(&target, source.id()).unwrap();
+    let log = PostgresLog::open(&target, Options::new("copy")).unwrap();
+    let mut copier = Copier::to(Box::new(log), source.id()).unwrap();
+    let read = source.read(|stored, _| {
+        copier.add(stored.at, &stored.event, "").unwrap();
+        Ok::<_, StoreError>(())
+    });
+    assert_eq!(Some(copier.finish().unwrap().chain), Some(read.unwrap().end.1));
+    assert_eq!(Archive::open(&target).unwrap().skim().unwrap().events, 2);
+}
+
+#[test]
+fn while_the_database_is_away_everybody_who_asks_is_refused_soon() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let target: Target = cluster.url(&cluster.create_database(None)).parse().unwrap();
+    schema::init(&target, LedgerId([7; 16])).unwrap();
+    let operators = PostgresLog::open(&target, Options::new("a")).unwrap().operators();
+    operators.people().unwrap();
+    cluster.server(0).pause();
+    let (sender, answers) = mpsc::channel();
+    for _ in 0..64 {
+        let (operators, sender) = (operators.clone(), sender.clone());
+        thread::spawn(move || {
+            let is_refused = operators.people().is_err();
+            // The receiver is gone only when the test has failed.
+            let _ = sender.send(is_refused);
+        });
+    }
+    for _ in 0..64 {
+        let refused = answers.recv_timeout(Duration::from_secs(30));
+        assert!(refused.expect("nobody waits for the database"));
     }
 }
 

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+use std::thread;
+
 use engine::LedgerId;
-use ledger_postgres::{Target, schema};
+use ledger_postgres::Target;
+use ledger_postgres::schema::{self, Made};
+use test_postgres::Cluster;
 
 #[test]
 fn events_are_appended_and_never_changed() {
@@ -17,7 +21,13 @@ fn events_are_appended_and_never_changed() {
                  arguments, reason, head, body, chain) \
                  VALUES (0, 0, 1, 3, 0, '', '', '{}', '', '', '', decode(repeat('00', 32), 'hex'))";
     server.try_sql_as("member", &database, event).unwrap();
-    let allowed = ["SELECT count(*) FROM event", "UPDATE ledger SET events = events + 1"];
+    let allowed = [
+        "SELECT count(*) FROM event",
+        "UPDATE ledger SET events = events + 1",
+        "INSERT INTO node (name) VALUES ('a')",
+        "UPDATE node SET beat_at = clock_timestamp(), presence = '[]'",
+        "DELETE FROM node",
+    ];
     for statement in allowed {
         server.try_sql_as("member", &database, statement).unwrap();
     }
@@ -41,5 +51,38 @@ fn events_are_appended_and_never_changed() {
         ["DROP TABLE event", "UPDATE ledger SET schema_version = 2", "CREATE TABLE x()"]
     {
         server.try_sql_as("member", &database, statement).expect_err(statement);
+    }
+}
+
+#[test]
+fn tables_that_several_prepare_at_once_are_made_once() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    // A cluster without the roles, which are those of all its databases. Another one is prepared
+    // meanwhile: it creates a role, and commits once somebody waits for that.
+    let cluster = Cluster::start();
+    let databases = [(); 2].map(|()| cluster.create_database(None));
+    let meanwhile = "BEGIN; CREATE ROLE bolillero_central; DO $$ BEGIN LOOP \
+                     PERFORM pg_stat_clear_snapshot(); EXIT WHEN EXISTS (SELECT FROM \
+                     pg_stat_activity WHERE wait_event = 'transactionid'); \
+                     END LOOP; END $$; COMMIT";
+    let is_created = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'BEGIN; CREATE%' \
+                      AND backend_xid IS NOT NULL";
+    let made: Vec<_> = thread::scope(|scope| {
+        scope.spawn(|| cluster.server(0).sql("postgres", meanwhile));
+        cluster.server(0).until("postgres", is_created);
+        let all = databases.iter().flat_map(|database| [database; 3]);
+        let preparing = all.enumerate().map(|(number, database)| {
+            let target: Target = cluster.url(database).parse().unwrap();
+            let id = LedgerId([u8::try_from(number).unwrap(); 16]);
+            scope.spawn(move || schema::init(&target, id).unwrap())
+        });
+        let preparing: Vec<_> = preparing.collect();
+        preparing.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    for of_one in made.chunks(3) {
+        let created = of_one.iter().filter(|made| matches!(made, Made::Created(_)));
+        assert_eq!(created.count(), 1, "{of_one:?}");
     }
 }

@@ -26,7 +26,8 @@ pub trait OperatorStore: Send + Sync {
 
     /// Returns the operators by which somebody who acts is judged, while the act is decided. Each
     /// must allow the act: beside the operators now, those that a change under way will leave.
-    fn judging(&self) -> Result<Vec<Arc<People>>, OperatorsError>;
+    /// `None` if the act is of a session that has ended. Called by whoever decides alone.
+    fn judging(&self, session: Option<Digest>) -> Result<Option<Vec<Arc<People>>>, OperatorsError>;
 
     /// Makes a change durably; returns whether it was made. `record` stores the act that records it,
     /// with this judge among its own, and returns whether it is stored. A change that is not allowed

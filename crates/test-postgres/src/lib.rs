@@ -1,4 +1,5 @@
-//! Real PostgreSQL servers for tests, each in a temporary folder in memory.
+//! Real PostgreSQL servers for tests and benchmarks, each in a temporary folder: in memory, or in the
+//! folder that is asked for.
 //!
 //! A [`Cluster`] is a primary and its standbys. Servers are killed when it is dropped, and by the
 //! kernel when the test's process ends.
@@ -6,6 +7,7 @@
 //! Everything panics when it fails: this is test code.
 #![expect(clippy::unwrap_used, reason = "the whole crate is test code")]
 
+mod disk;
 mod proxy;
 
 use std::fmt::Write as _;
@@ -23,6 +25,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
+pub use disk::{Disk, has_disks};
 pub use proxy::Proxy;
 
 /// Where Debian keeps the programs, a folder a version.
@@ -33,6 +36,10 @@ const USER: &str = "postgres";
 const NOTHING_LEFT_OUT: &str = "CI";
 /// Longest wait for something that a server does.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Settings where nothing else is asked for.
+const SETTINGS: &[&str] =
+    &["wal_keep_size=256MB", "max_wal_size=256MB", "shared_buffers=64MB", "max_wal_senders=8"];
 
 /// What the names of the servers' folders begin with, before the test's process.
 const PREFIX: &str = "bolillero-postgres-";
@@ -55,21 +62,29 @@ pub struct Server {
 
 /// Returns whether PostgreSQL is installed. If not, prints that the test is left out; where the
 /// variable CI is set, the test fails instead.
-#[expect(clippy::print_stderr, reason = "where tests say what they leave out")]
 #[must_use]
 pub fn is_installed() -> bool {
-    // With what a server is started.
-    let setpriv = Command::new("setpriv").arg("--version").stdout(Stdio::null()).status();
-    if newest().is_some() && setpriv.is_ok_and(|status| status.success()) {
+    if can_start() {
         return true;
     }
-    let all_asked_for = std::env::var_os(NOTHING_LEFT_OUT).is_some_and(|value| !value.is_empty());
-    let missing = format!(
+    leave_out(&format!(
         "{VERSIONS} is empty, or there is no setpriv: apt-get install postgresql util-linux"
-    );
+    ))
+}
+
+#[expect(clippy::print_stderr, reason = "where tests say what they leave out")]
+fn leave_out(missing: &str) -> bool {
+    let all_asked_for = std::env::var_os(NOTHING_LEFT_OUT).is_some_and(|value| !value.is_empty());
     assert!(!all_asked_for, "{NOTHING_LEFT_OUT} is set, and {missing}");
     eprintln!("this test is left out, since {missing}");
     false
+}
+
+/// Returns whether all programs are there with which servers are started.
+#[must_use]
+pub fn can_start() -> bool {
+    let setpriv = Command::new("setpriv").arg("--version").stdout(Stdio::null()).status();
+    newest().is_some() && setpriv.is_ok_and(|status| status.success())
 }
 
 /// The folder of the newest version's programs.
@@ -98,16 +113,22 @@ impl Cluster {
     pub fn with(settings: &[&str]) -> Self {
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        remove_left_over(&parent);
+        Self::within(&parent, settings)
+    }
+
+    /// Starts a primary with settings, in a folder that the servers' user can pass through.
+    #[must_use]
+    pub fn within(parent: &Path, settings: &[&str]) -> Self {
+        remove_left_over(parent);
         let prefix = format!("{PREFIX}{}-", std::process::id());
         let folder = TempDir::with_prefix_in(prefix, parent).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let mut primary = Server::in_folder(folder.path(), "primary");
         let mut init = program("initdb");
         init.args(["--auth", "trust", "--username", USER, "--encoding", "UTF8", "--locale", "C"]);
-        // What is created is not waited for: it is in memory.
+        // What is created is not waited for: a power cut would end those who use it too.
         run(init.args(["--no-sync", "--pgdata"]).arg(&primary.data));
-        primary.configure(&[&["wal_keep_size=256MB", "max_wal_size=256MB"], settings].concat());
+        primary.configure(&[SETTINGS, settings].concat());
         primary.start();
         Self { servers: vec![primary], folder }
     }
@@ -238,9 +259,6 @@ impl Server {
             "unix_socket_directories=",
             // In its folder, which is removed.
             "dynamic_shared_memory_type=mmap",
-            "hot_standby=on",
-            "shared_buffers=64MB",
-            "max_wal_senders=8",
         ] {
             serve.args(["-c", setting]);
         }
@@ -296,6 +314,11 @@ impl Server {
         }
     }
 
+    /// Whether it runs. It may end by itself.
+    pub fn runs(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| process.try_wait().unwrap().is_none())
+    }
+
     /// Kills it, as a power cut does.
     pub fn kill(&mut self) {
         let Some(mut process) = self.process.take() else { return };
@@ -337,7 +360,11 @@ impl Server {
     }
 
     /// The server's processes: those that stand in its folder.
-    fn processes(&self) -> Vec<Pid> {
+    ///
+    /// # Panics
+    /// When there is no `/proc`.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Pid> {
         let folders = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
             let process: i32 = entry.file_name().to_str()?.parse().ok()?;
             let folder = fs::read_link(entry.path().join("cwd")).ok()?;
@@ -355,6 +382,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        disk::unmount_in(&self.data);
     }
 }
 
@@ -365,6 +393,7 @@ fn remove_left_over(parent: &Path) {
         let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
         let has_ended = |process| !Path::new("/proc").join(process).exists();
         if process.is_some_and(has_ended) {
+            disk::unmount_in(&entry.path());
             // Another test may do the same.
             let _ = fs::remove_dir_all(entry.path());
         }

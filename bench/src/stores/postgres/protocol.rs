@@ -4,34 +4,51 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use super::USER;
 use crate::batches::{Batch, Batches};
 use crate::speech::{Reply, Speech, connected};
 
+/// Its superuser in a cluster of tests.
+const USER: &str = "postgres";
 /// Version 3.0.
 const VERSION: u32 = 3 << 16;
 /// Of a message: its kind and its length, which counts itself but not the kind.
 const HEADER_LEN: usize = 5;
 
 /// Batches as rows for COPY.
-pub(super) struct Copies {
+pub(crate) struct Copies {
     batches: Rc<Batches>,
     /// For each batch its rows, each without the agency and the chunk.
     rows: Vec<Vec<String>>,
 }
 
-/// A connection that is ready.
-pub(super) fn started(address: &str) -> anyhow::Result<TcpStream> {
-    let mut stream = connected(address)?;
+/// A connection to a database that is ready.
+pub(crate) fn started(port: u16, database: &str) -> anyhow::Result<TcpStream> {
+    let mut stream = connected(&format!("127.0.0.1:{port}"))?;
     let mut out = Vec::new();
     with_length(&mut out, |out| {
         out.extend_from_slice(&VERSION.to_be_bytes());
-        out.extend_from_slice(format!("user\0{USER}\0database\0{USER}\0\0").as_bytes());
+        out.extend_from_slice(format!("user\0{USER}\0database\0{database}\0\0").as_bytes());
     });
     stream.write_all(&out)?;
+    until_ready(&mut stream)?;
+    Ok(stream)
+}
+
+/// Asks something, and takes all of the answer; gives how long that took.
+pub(crate) fn asked(stream: &mut TcpStream, sql: &str) -> anyhow::Result<Duration> {
+    let mut out = Vec::new();
+    message(&mut out, b'Q', |out| out.extend_from_slice(format!("{sql}\0").as_bytes()));
+    let started = Instant::now();
+    stream.write_all(&out)?;
+    until_ready(stream)?;
+    Ok(started.elapsed())
+}
+
+fn until_ready(stream: &mut TcpStream) -> anyhow::Result<()> {
     let mut is_ready = false;
     while !is_ready {
         let mut whole = vec![0; HEADER_LEN];
@@ -40,11 +57,11 @@ pub(super) fn started(address: &str) -> anyhow::Result<TcpStream> {
         stream.read_exact(&mut whole[HEADER_LEN..])?;
         is_ready = reply(&whole)?.is_some_and(|reply| reply.acknowledges);
     }
-    Ok(stream)
+    Ok(())
 }
 
 impl Copies {
-    pub(super) fn new(batches: &Rc<Batches>) -> Self {
+    pub(crate) fn new(batches: &Rc<Batches>) -> Self {
         let row = |bet: &str| format!("\t{}\n", bet.replace('|', "\t"));
         let rows = |batch: &Batch| batch.text.split('&').map(row).collect();
         Self { rows: batches.iter().map(rows).collect(), batches: Rc::clone(batches) }

@@ -173,6 +173,14 @@ pub(crate) struct AgencyArgs {
     config: Option<PathBuf>,
 }
 
+impl AgencyArgs {
+    /// Checks the settings, and the files that they name.
+    pub(super) fn check(&self) -> Result<(), Ending> {
+        let mut options = self.options()?;
+        self.use_tls(&mut options)
+    }
+}
+
 /// The format of the winners.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -38,6 +38,11 @@ pub(super) struct Bound {
 }
 
 impl Addresses {
+    /// Reads the certificates.
+    pub(super) fn check_files(&self) -> Result<(), Ending> {
+        self.tls.as_ref().map_or(Ok(()), |(_, files)| load(files, None).map(drop))
+    }
+
     /// Binds the addresses and reads the certificates.
     pub(super) async fn bind(self) -> Result<Bound, Ending> {
         let plain = all_bound(self.plain).await?;

@@ -228,11 +228,14 @@ impl Kept {
     /// Copies these operators to where there are none yet; returns whether it did.
     pub(super) fn copy_to(&mut self, target: &mut Self) -> Result<bool, Ending> {
         let people = self.read()?;
-        let is_needed = people.version() > 0 && target.read()?.version() == 0;
-        if is_needed {
-            target.replace(|_| Ok::<_, Infallible>(people))?;
+        let mut is_copied = false;
+        if people.version() > 0 {
+            target.replace(|now| {
+                is_copied = now.version() == 0;
+                Ok::<_, Infallible>(if is_copied { people } else { now.clone() })
+            })?;
         }
-        Ok(is_needed)
+        Ok(is_copied)
     }
 
     fn read(&mut self) -> Result<People, Ending> {

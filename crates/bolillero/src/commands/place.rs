@@ -4,14 +4,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
+use central::Presence;
 use engine::{Clock, Engine, Log};
 use ledger::{Ledger, Scrub, ScrubFindings, ScrubNews, ScrubPace};
 use ledger_postgres::{PostgresLog, Status, StoreState, Target, Watch};
 use operators::{OperatorStore, OperatorsFolder};
 
+use super::nodes::Neighbour;
 use super::serve::SystemClock;
 use crate::exit::Ending;
 
@@ -44,10 +45,20 @@ pub(super) struct Health {
 }
 
 /// What looks after the ledger while the central runs. To be dropped before the engine.
-#[expect(dead_code, reason = "its parts act when they are dropped")]
 pub(super) enum Keeping {
+    #[expect(dead_code, reason = "it acts when it is dropped")]
     Folder(Scrub),
-    Shared(Watch),
+    #[expect(dead_code, reason = "the watch acts when it is dropped")]
+    Shared(Watch, Arc<Neighbour>),
+}
+
+impl Keeping {
+    /// Has other centrals see who is connected here, and this one see them.
+    pub(super) fn join(&self, presence: Arc<Presence>) {
+        if let Self::Shared(_, neighbour) = self {
+            neighbour.tell_of(presence);
+        }
+    }
 }
 
 impl Place {
@@ -91,24 +102,12 @@ fn open_shared(
         .map_err(|error| Ending::of_store(error, format!("can't open the store {target}")))?;
     let (watched, operators) = (log.watched(), Arc::new(log.operators()));
     let engine = started(Box::new(log), clock)?;
-    let watch = Watch::start(watched, Box::new(waking(&engine)));
+    let neighbour = Arc::new(Neighbour::new(&engine));
+    let watch = Watch::start(watched, neighbour.clone());
     let watch = watch.map_err(|error| Ending::Failed(error.into()))?;
     let health = Health { scrubbed: None, store: Some(status) };
     let kept = Kept { data: None, operators, health };
-    Ok(Opened { engine, kept, keeping: Keeping::Shared(watch) })
-}
-
-/// Returns what has the engine take a turn, unless one is asked for already.
-fn waking(engine: &Arc<Engine>) -> impl Fn() + Send + Sync + use<> {
-    let (engine, is_asked) = (Arc::downgrade(engine), Arc::<AtomicBool>::default());
-    move || {
-        if let Some(engine) = engine.upgrade()
-            && !is_asked.swap(true, Ordering::Relaxed)
-        {
-            let asked = Arc::clone(&is_asked);
-            engine.keep_time(move |_| asked.store(false, Ordering::Relaxed));
-        }
-    }
+    Ok(Opened { engine, kept, keeping: Keeping::Shared(watch, neighbour) })
 }
 
 /// Logs a change of the store's state.

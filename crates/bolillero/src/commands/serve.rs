@@ -121,7 +121,7 @@ pub(crate) struct ServeArgs {
         value_name = "NETWORK",
         value_delimiter = ','
     )]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     http_trusted_proxies: Vec<Network>,
 
     /// The header in which these proxies report the client: x-forwarded-for, x-real-ip or
@@ -137,12 +137,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "BOLILLERO_PLACE", value_name = "PLACE")]
     place: Option<Line>,
 
-    /// Folder of the ledger; created if missing, accessible to its owner only. With --store, the
-    /// folder of this central's operators, needed with --http only.
+    /// Folder of the ledger and the operators; created if missing, accessible to its owner only.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// PostgreSQL database that holds the ledger instead, shared by several centrals and prepared
+    /// PostgreSQL database that holds both instead, shared by several centrals and prepared
     /// by `store init`. Name all its servers: the one that can be written to is used. With a
     /// password, set the variable or the configuration file: other users can see a flag.
     #[arg(long, env = "BOLILLERO_STORE", value_name = "URL", hide_env_values = true)]
@@ -267,10 +266,12 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let Opened { engine, kept, keeping } = place.open(clock.clone())?;
     bound.check_draws(engine.view())?;
     let (shared, groups) = (Arc::clone(&engine), Arc::clone(engine.groups()));
+    let looked_after = &keeping;
     let served = runtime.block_on(async move {
         let shutdown = signals::shutdown_token().context("can't listen for signals")?;
         let central = Central::open(shared, clock.clone(), options);
         let central = central.await.map_err(not_opened)?;
+        looked_after.join(central.presence());
         let mut servers: Vec<Box<dyn Server>> = Vec::new();
         if let Some(http) = http {
             let (listener, options) = http.listen(http_limits, &groups, kept, log_lines_dropped)?;
@@ -362,6 +363,23 @@ pub fn serve_settings(text: &str) -> Result<ReadSettings, String> {
 }
 
 impl ServeArgs {
+    /// Checks the settings, and the files that they name.
+    pub(super) fn check(&self) -> Result<(), Ending> {
+        self.addresses()?.check_files()?;
+        self.place()?;
+        self.options().map(drop)
+    }
+
+    /// Returns the address of the operators' server.
+    pub(super) fn http_address(&self) -> Option<String> {
+        self.http.clone()
+    }
+
+    /// Returns an address of agencies.
+    pub(super) fn agencies_address(&self) -> Option<String> {
+        self.listen.iter().chain(&self.tls_listen).next().map(|listen| listen.address.clone())
+    }
+
     /// Returns where the ledger is.
     fn place(&self) -> Result<Place, Ending> {
         let Some(store) = &self.store else {

@@ -15,6 +15,7 @@ mod beside_central;
 mod bound_addresses;
 mod clerk;
 mod command_line;
+mod configuration;
 mod day_by_api;
 mod exports;
 mod full_disk;

@@ -6,12 +6,10 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::support::http::Http;
 use crate::support::tools::{has_curl, has_tool};
-use crate::support::{Bets, Central, PATIENCE, agency, free_address, str};
+use crate::support::{Bets, Central, agency, free_address, str, until};
 use serde_json::Value;
 
 fn deploy(name: &str) -> PathBuf {
@@ -33,19 +31,6 @@ fn got(url: &str) -> String {
 
 fn has_prometheus() -> bool {
     has_tool(&["promtool", "--version"], "prometheus")
-}
-
-/// Repeats a question until it has an answer.
-#[expect(clippy::disallowed_methods, reason = "Prometheus does not report when it has scraped")]
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        match ask() {
-            Some(answer) => return answer,
-            None if start.elapsed() > PATIENCE => panic!("{what}: it never came"),
-            None => thread::sleep(Duration::from_millis(100)),
-        }
-    }
 }
 
 #[test]

@@ -5,8 +5,9 @@ use rustix::process::Signal;
 use test_postgres::Cluster;
 
 use crate::support::http::{Http, add_operator, add_operator_in};
+use crate::support::raw::{Raw, ack, bets, finish, get_winners, winners};
 use crate::support::{
-    Bets, Central, Process, agency, exported_by, free_address, run, run_well, str, text,
+    Bets, Central, Process, agency, exported_by, free_address, run, run_well, str, text, until,
 };
 
 const DOCUMENT: &str = include_str!("../../../../docs/many-centrals.md");
@@ -37,10 +38,22 @@ impl Store {
         store
     }
 
+    /// Adds a standby that must have each commit; returns its number.
+    fn add_standby(&mut self) -> usize {
+        let standby = self.cluster.add_standby("a", 0);
+        self.cluster.server(0).configure(&["synchronous_standby_names=a"]);
+        self.cluster.server(0).reload();
+        standby
+    }
+
     fn serve(&self, listen: &str, bets: &Bets, more: &[&str]) -> Central {
         let of_draw = ["--agencies", "5", "--winning-number", &bets.winning_number];
+        self.serve_draw(listen, &[&of_draw, more].concat())
+    }
+
+    fn serve_draw(&self, listen: &str, of_draw: &[&str]) -> Central {
         let serve = ["serve", "--listen", listen, "--store", &self.central];
-        Central::listening(Process::start(&[&serve[..], &of_draw, more].concat()))
+        Central::listening(Process::start(&[&serve[..], of_draw].concat()))
     }
 }
 
@@ -106,6 +119,105 @@ fn auditors_read_the_same(store: &Store, bets: &Bets, won: usize) {
         let refused = server.try_sql_as("ana", "lottery", &question).expect_err(table);
         assert!(refused.contains("permission denied"), "{refused}");
     }
+}
+
+/// A central, and a client of its API with a token.
+fn operated(store: &Store, token: &str, name: &str, bets: &Bets) -> (Central, Http) {
+    let more = ["--node", name, "--http", "127.0.0.1:0"];
+    let mut central = store.serve("127.0.0.1:0", bets, &more);
+    let http = Http::of(&mut central).by_token(token);
+    (central, http)
+}
+
+/// Returns the items of a list of the API: their field of this name.
+fn listed(http: &Http, path: &str, field: &str) -> Vec<String> {
+    let list = http.ask("GET", path, "").json();
+    let items = list["items"].as_array().unwrap().iter();
+    items.map(|item| item[field].to_string().replace('"', "")).collect()
+}
+
+#[test]
+fn each_central_shows_all_centrals_and_all_agencies() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (store, bets) = (Store::prepared(), Bets::generated(folder.path(), 20));
+    add_operator_in(["--store", &store.central], "ana", "viewer");
+    let token = Http::new_token_in(["--store", &store.central], "ana");
+    let (dying, own) = operated(&store, &token, "central-1", &bets);
+    let (other, http) = operated(&store, &token, "central-2", &bets);
+    let sees = |names: &[&str], states: &[&str]| {
+        let nodes = |field| listed(&http, "/api/v1/nodes", field);
+        until(&format!("{names:?} {states:?}"), || {
+            (nodes("name") == names && nodes("state") == states).then_some(())
+        });
+    };
+    let sees_agencies = |agencies: &[&str]| {
+        let connections = |field| listed(&http, "/api/v1/connections", field);
+        until(&format!("{agencies:?}"), || (connections("agency") == agencies).then_some(()));
+        connections("node")
+    };
+    sees(&["central-1", "central-2"], &["alive", "this"]);
+    // It has sent its bets and waits for the draw.
+    let waiting = agency(1, &dying.address, bets.file(1), &[]);
+    let ids = listed(&http, "/api/v1/nodes", "id");
+    assert_eq!(sees_agencies(&["1"]), ids[..1]);
+    let of_own = listed(&own, "/api/v1/connections", "peer");
+    assert_eq!(listed(&http, "/api/v1/connections", "peer"), of_own);
+
+    dying.process.kill();
+    sees(&["central-1", "central-2"], &["away", "this"]);
+    assert!(sees_agencies(&[]).is_empty());
+    drop(waiting);
+    // The next run takes its place; one that is shut down leaves.
+    let (again, _) = operated(&store, &token, "central-1", &bets);
+    sees(&["central-2", "central-1"], &["this", "alive"]);
+    assert_eq!(again.process.terminate().code, Some(0));
+    sees(&["central-2"], &["this"]);
+    assert_eq!(other.process.terminate().code, Some(0));
+}
+
+#[test]
+fn a_central_that_is_killed_while_it_stores_the_draw_leaves_it_to_another() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::prepared();
+    let standby = store.add_standby();
+    let of_draw = ["--agencies", "2", "--winning-number", "7"];
+    let [dying, other] = [free_address(), free_address()];
+    let mut first = store.serve_draw(&dying, &of_draw);
+    let file = folder.path().join("bets.csv");
+    std::fs::write(&file, "Ana,Paz,1,2000-01-01,7\n").unwrap();
+    let waiting = agency(1, &format!("{dying},{other}"), &file, &[]);
+    first.process.wait_for("action: agency_finished | result: success");
+
+    // The last FINISH closes and makes the draw, and waits for the standby to have it.
+    let batch = bets(2, 0, &["Eva|Paz|2|2000-01-01|7"]);
+    let mut last = Raw::connect(&dying);
+    last.send(&batch).expect(&ack(0));
+    store.cluster.server_mut(standby).kill();
+    last.send(&finish(2));
+    let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    store.cluster.server(0).until("postgres", waits);
+    first.process.kill();
+    last.closed();
+    store.cluster.server_mut(standby).start();
+
+    let second = store.serve_draw(&other, &of_draw);
+    let ended = waiting.ended();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "1\n"), "{:#?}", ended.log);
+    let mut last = Raw::connect(&other);
+    last.send(&batch).expect(&ack(0)).send(&finish(2)).expect(&finish(2));
+    last.send(&get_winners(2)).expect(&winners("2"));
+    let from = ["--store", &store.central];
+    let log = run_well(&[&["audit"], &from[..]].concat());
+    assert_eq!(log.matches("made draw 1").count(), 1, "{log}");
+    let intact = run_well(&[&["check"], &from[..]].concat());
+    assert!(intact.starts_with("intact up to record "), "{intact}");
+    assert_eq!(second.process.terminate().code, Some(0));
 }
 
 #[test]

@@ -53,9 +53,13 @@ impl Http {
 
     /// Creates a token for an operator and returns it. The central must not be running.
     pub fn new_token(data: &Path, name: &str) -> String {
+        Self::new_token_in(["--data", str(data)], name)
+    }
+
+    /// As [`Http::new_token`], in a folder or a store.
+    pub fn new_token_in(place: [&str; 2], name: &str) -> String {
         let give = ["operator", "token", name, "--label", "test", "--days", "1"];
-        let printed = run_well(&[&give[..], &["--data", str(data)]].concat());
-        printed.trim_end().to_owned()
+        run_well(&[&give[..], &place].concat()).trim_end().to_owned()
     }
 
     pub fn by_token(self, token: &str) -> Self {

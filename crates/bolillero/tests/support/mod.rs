@@ -14,7 +14,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 
@@ -203,6 +203,19 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Repeats a question until it has an answer.
+#[expect(clippy::disallowed_methods, reason = "of what nobody reports when it is so")]
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        match ask() {
+            Some(answer) => return answer,
+            None if start.elapsed() > PATIENCE => panic!("{what}: it never came"),
+            None => thread::sleep(Duration::from_millis(100)),
+        }
     }
 }
 

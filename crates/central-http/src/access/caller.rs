@@ -1,7 +1,7 @@
 //! An authenticated caller and their permissions.
 
 use lottery::{Actor, Label, Timestamp};
-use operators::{Name, Operator, People, Permission, Role, Secret, TokenId};
+use operators::{Digest, Name, Operator, People, Permission, Role, Secret, TokenId};
 
 use crate::access::refusal::Refusal;
 
@@ -54,6 +54,11 @@ impl Caller {
             Credential::Session(secret) => Ok(secret),
             Credential::Token { .. } => Err(Refusal::session_needed()),
         }
+    }
+
+    /// Returns the digest of the caller's session; `None` for tokens.
+    pub(crate) fn session_digest(&self) -> Option<Digest> {
+        self.session().ok().map(Secret::digest)
     }
 
     /// Returns the caller as it is written to the audit log.

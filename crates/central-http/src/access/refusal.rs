@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use central::ConnectionLimit;
 use lottery::{ActError, NotInDraw, ReadError, StoreFault};
-use operators::{OperatorsError, PasswordError, PeopleError, Permission};
+use operators::{PasswordError, PeopleError, Permission};
 
 use crate::limits::EXPORTS_MAX;
 use crate::web::origin::Origin;
@@ -299,13 +299,6 @@ impl From<ReadError> for Refusal {
             tracing::error!(action = "read_ledger", result = "fail", error = %error);
         }
         Self::Read(error)
-    }
-}
-
-impl From<OperatorsError> for Refusal {
-    fn from(error: OperatorsError) -> Self {
-        tracing::error!(action = "read_operators", result = "fail", error = %error);
-        Self::unavailable("the operators can't be read or written")
     }
 }
 

@@ -8,17 +8,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::http::StatusCode;
 use central::LogThrottle;
 use engine::Clock;
 use lottery::Judge;
 use operators::{
-    LogInFailures, Name, OperatorStore, OperatorsError, Password, PasswordHash, People, Permission,
-    Secret, SessionUser,
+    Digest, LogInFailures, Name, OperatorStore, OperatorsError, Password, PasswordHash, People,
+    Permission, Secret, SessionUser,
 };
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::access::caller::{Caller, Credential, over};
+use crate::access::caller::{Caller, over};
 use crate::access::refusal::Refusal;
 use crate::host::Host;
 use crate::limits::HASHINGS_MAX;
@@ -40,6 +41,8 @@ pub(crate) struct Access {
     pub(crate) cookie_name: String,
     host: Arc<dyn Host>,
     pub(crate) failures: Mutex<LogInFailures>,
+    /// Limits log lines about operators that can't be read.
+    unreadable: Mutex<LogThrottle>,
     /// Limits log lines about too many login attempts.
     pub(crate) too_many_attempts: Mutex<LogThrottle>,
     hashings: Semaphore,
@@ -60,6 +63,7 @@ impl Access {
             origin,
             host,
             failures: Mutex::default(),
+            unreadable: Mutex::default(),
             too_many_attempts: Mutex::default(),
             hashings: Semaphore::new(HASHINGS_MAX),
         })
@@ -95,7 +99,16 @@ impl Access {
     ) -> Result<T, Refusal> {
         let operators = Arc::clone(&self.operators);
         let answer = blocking("reading the operators failed", move || ask(&*operators));
-        Ok(answer.await??)
+        answer.await?.map_err(|error| self.unreadable(&error))
+    }
+
+    /// Logs that the operators can't be read or written; several attempts share a line. Returns the
+    /// refusal.
+    pub(crate) fn unreadable(&self, error: &OperatorsError) -> Refusal {
+        if let Some(times) = self.unreadable.lock().due(tokio::time::Instant::now()) {
+            tracing::error!(action = "read_operators", result = "fail", times, error = %error);
+        }
+        Refusal::unavailable("the operators can't be read or written")
     }
 
     /// Rejects callers who no longer have the permission: operators can change during a request.
@@ -104,52 +117,55 @@ impl Access {
         who: &Caller,
         needed: Option<Permission>,
     ) -> Result<(), Refusal> {
-        let (access, who) = (Arc::clone(self), who.clone());
-        let judged = move || {
-            access.must_be_logged_in(&who)?;
-            who.must_be_among(&*access.operators.people()?, access.clock.now(), needed)
-        };
-        blocking("checking the caller failed", judged).await?
+        let session = who.session_digest();
+        let (is_logged_in, people) = self
+            .ask(move |operators| {
+                let user = session.map(|session| operators.session_user(session, false));
+                let is_logged_in = user.transpose()?.is_none_or(|user| user.is_some());
+                Ok((is_logged_in, operators.people()?))
+            })
+            .await?;
+        if !is_logged_in {
+            return Err(over());
+        }
+        who.must_be_among(&people, self.clock.now(), needed)
     }
 
-    /// Returns whether the caller's session or token has ended.
-    pub(crate) async fn is_over(self: &Arc<Self>, who: &Caller) -> bool {
-        self.must_still(who, None).await.is_err()
+    /// Returns whether the caller's session or token has ended, or the permission has. Not if that
+    /// can't be known now.
+    pub(crate) async fn is_over(
+        self: &Arc<Self>,
+        who: &Caller,
+        needed: Option<Permission>,
+    ) -> bool {
+        let refusal = self.must_still(who, needed).await.err();
+        refusal.is_some_and(|it| it.status() != StatusCode::SERVICE_UNAVAILABLE)
     }
 
     /// Returns a judge that checks, at the moment an act is decided, whether the caller still has
     /// the permission. It yields the version of the operators that it checked.
     pub(crate) fn judge_of(self: &Arc<Self>, who: &Caller, needed: Option<Permission>) -> Judge {
         let (access, who) = (Arc::clone(self), who.clone());
-        Box::new(move || {
-            access.must_be_logged_in(&who).ok()?;
-            access.judge(&who, needed).ok()
-        })
+        Box::new(move || access.judge(&who, who.session_digest(), needed))
     }
 
     /// As [`judge_of`](Self::judge_of), for a session that has not begun yet.
     pub(crate) fn judge_before_session(self: &Arc<Self>, who: &Caller) -> Judge {
         let (access, who) = (Arc::clone(self), who.clone());
-        Box::new(move || access.judge(&who, None).ok())
+        Box::new(move || access.judge(&who, None, None))
     }
 
     /// Checks, while an act is decided, that the caller has the permission; returns the version of
     /// the operators. Blocks.
-    fn judge(&self, who: &Caller, needed: Option<Permission>) -> Result<u64, Refusal> {
-        let (judging, now) = (self.operators.judging()?, self.clock.now());
-        judging.iter().try_for_each(|people| who.must_be_among(people, now, needed))?;
-        Ok(judging.last().map_or(0, |people| people.version()))
-    }
-
-    /// Rejects callers whose session has ended. Blocks.
-    pub(crate) fn must_be_logged_in(&self, who: &Caller) -> Result<(), Refusal> {
-        let is_logged_in = match &who.by {
-            Credential::Session(secret) => {
-                self.operators.session_user(secret.digest(), false)?.is_some()
-            }
-            Credential::Token { .. } => true,
-        };
-        if is_logged_in { Ok(()) } else { Err(over()) }
+    fn judge(
+        &self,
+        who: &Caller,
+        session: Option<Digest>,
+        needed: Option<Permission>,
+    ) -> Option<u64> {
+        let (judging, now) = (self.operators.judging(session).ok()??, self.clock.now());
+        let is_allowed = |people: &Arc<People>| who.must_be_among(people, now, needed).is_ok();
+        judging.iter().all(is_allowed).then(|| judging.last().map_or(0, |it| it.version()))
     }
 
     /// Generates a new random secret.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use central::{Change, Connected, Identity};
-use lottery::{AgencyId, Label, Registration};
+use central::{At, Change, Connected, Nodes};
+use lottery::{AgencyId, Label, Registration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -32,7 +32,7 @@ struct AgencyView {
     place: String,
     /// Whether it may bet.
     enabled: bool,
-    /// The number of its open connections.
+    /// The number of its open connections, at any central.
     connections: usize,
 }
 
@@ -54,7 +54,11 @@ struct AgencyData {
 /// A connection of an agency.
 #[derive(Serialize, ToSchema)]
 struct ConnectionView {
-    /// Its number in this run of the central.
+    /// The number of its central, as in `/api/v1/nodes`; null unless several centrals share a store.
+    node: Option<u32>,
+    /// When its central last told of it; another central tells every two seconds.
+    as_of: Time,
+    /// Its number in this run of its central.
     id: u64,
     /// The address of the peer.
     peer: String,
@@ -168,7 +172,10 @@ async fn disable(
     set(&app, &who, &why, number, Change::Enable(false)).await
 }
 
-/// List connections of agencies, oldest first
+/// List connections of agencies, those of each central oldest first
+///
+/// Those of centrals that are away are left out, and those of an agency that has connected to another
+/// central since.
 #[utoipa::path(
     get, path = "/api/v1/connections", tag = "agencies", params(PageParams),
     responses((status = 200, description = "Connections", body = Page<ConnectionView>), Refusals)
@@ -178,9 +185,16 @@ async fn connections(
     _: Allowed<ViewBoard>,
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<ConnectionView>>, Refusal> {
-    let mut connected = app.service.presence().snapshot();
-    connected.sort_by_key(|it| it.id);
-    part(connected.into_iter().map(|it| (it.id, ConnectionView::of(it))), &page)
+    let (presence, now) = (app.service.presence(), app.service.now());
+    let (nodes, mut connected) = (presence.nodes(), presence.everywhere());
+    connected.sort_by_key(order);
+    let view = |it: At| (order(&it), ConnectionView::of(it, nodes.as_deref(), now));
+    part(connected.into_iter().map(view), &page)
+}
+
+/// The central of a connection, then the connection's number there.
+fn order((node, connected): &At) -> u128 {
+    u128::from(node.unwrap_or(0)) << 64 | u128::from(connected.id)
 }
 
 async fn set(
@@ -205,13 +219,16 @@ impl AgencyView {
 }
 
 impl ConnectionView {
-    fn of(connected: Connected) -> Self {
-        let Connected { id, peer, identity, agency, draw, since, last_message } = connected;
+    fn of((node, connected): At, nodes: Option<&Nodes>, now: Timestamp) -> Self {
+        let Connected { id, peer, certified, agency, draw, since, last_message } = connected;
+        let told_by = node.and_then(|node| nodes?.find(node)).filter(|it| !it.is_this);
         Self {
+            node,
+            as_of: Time(told_by.map_or(now, |it| it.heard_at)),
             id,
             peer: peer.to_string(),
             agency: agency.map(|agency| agency.0),
-            certified: matches!(identity, Identity::Certified { .. }),
+            certified,
             draw: draw.map(|draw| draw.to_string()),
             since: Time(since),
             last_message: Time(last_message),

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use central::{Connected, Exposition, Identity};
+use central::{Connected, Exposition};
 use lottery::{DrawId, DrawStatus, View};
 use pki::{End, EndOf};
 use serde::Serialize;
@@ -16,9 +16,10 @@ use utoipa_axum::routes;
 
 use crate::access::state::blocking;
 use crate::host::{GroupCounts, Scrubbed};
-use crate::limits::METRICS_DRAWS_MAX;
+use crate::limits::{METRICS_DRAWS_MAX, READINESS_TIME_MAX};
 use crate::usecases::app::App;
 use crate::usecases::draws::LifeState;
+use crate::usecases::nodes::NodeState;
 
 /// The readiness of the central, by part.
 #[derive(Serialize, ToSchema)]
@@ -68,7 +69,8 @@ async fn readyz(State(app): State<App>) -> impl IntoResponse {
     let store_away = app.host.store_away();
     let store = app.service.failure().fault().is_none() && store_away.is_none();
     let room = !app.service.failure().is_full();
-    let operators = app.access.people().await.is_ok();
+    let people = tokio::time::timeout(READINESS_TIME_MAX, app.access.people());
+    let operators = store_away.is_none() && matches!(people.await, Ok(Ok(_)));
     let draws = !app.service.has_unreadable();
     let ledger_damage = app.host.scrubbed().damage;
     let ledger = ledger_damage.is_none();
@@ -91,9 +93,16 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     exposition.about("bolillero_agency_connections", "gauge", "Open connections of agencies.");
     let connected = app.service.presence().snapshot();
     for (identity, certified) in [("claimed", false), ("certified", true)] {
-        let is = |it: &&Connected| matches!(it.identity, Identity::Certified { .. }) == certified;
+        let is = |it: &&Connected| it.certified == certified;
         let count = connected.iter().filter(is).count();
         exposition.value("bolillero_agency_connections", &[("identity", identity)], count);
+    }
+    if let Some(nodes) = app.service.presence().nodes() {
+        exposition.about("bolillero_nodes", "gauge", "Centrals that share the store, by state.");
+        for state in NodeState::ALL {
+            let count = nodes.all.iter().filter(|it| NodeState::of(it, &nodes) == state).count();
+            exposition.value("bolillero_nodes", &[("state", state.as_str())], count);
+        }
     }
     exposition.about("bolillero_draw", "gauge", "1 for the state of the draw.");
     for draw in newest_draws(app.service.view()).iter().rev() {

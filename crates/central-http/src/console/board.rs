@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use central::RefusedBatches;
+use central::{Nodes, RefusedBatches};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use lottery::{DrawId, DrawState, Registration, Timestamp};
@@ -223,7 +223,7 @@ impl BoardView {
     fn of(app: &Central, board: &Board, shown: &DrawBoard, page: Option<usize>, l: Locale) -> Self {
         let now = Timestamp(board.at_ms);
         let view = DrawView::of(&shown.status, l);
-        let (rows, part) = part_of(app, shown, page, l);
+        let (rows, part) = part_of(app, board, shown, page, l);
         let tabs = tabs(board, shown, l);
         Self {
             has_more: board.draws.len() > tabs.len(),
@@ -270,6 +270,7 @@ fn tabs(board: &Board, shown: &DrawBoard, l: Locale) -> Vec<Tab> {
 /// alert come first.
 fn part_of(
     app: &Central,
+    board: &Board,
     shown: &DrawBoard,
     page: Option<usize>,
     l: Locale,
@@ -279,14 +280,23 @@ fn part_of(
     let rows = shown.rows(places, part.is_some());
     let known = app.service.view();
     let most = shown.agencies.values().map(|it| it.bets).max().unwrap_or(0);
-    let rows = rows
-        .iter()
-        .map(|row| BoardRow::of(row, most, known.registration(row.agency).as_deref(), l));
+    let rows = rows.iter().map(|row| {
+        let known = known.registration(row.agency);
+        let node = row.elsewhere.and_then(|node| board.nodes.as_ref()?.find(node));
+        BoardRow::of(row, most, known.as_deref(), node.map(|it| it.name.as_str()), l)
+    });
     (rows.collect(), part)
 }
 
 impl BoardRow {
-    fn of(agency: &AgencyBoard, most: u64, known: Option<&Registration>, l: Locale) -> Self {
+    /// `node` is the name of the other central that the agency is connected to.
+    fn of(
+        agency: &AgencyBoard,
+        most: u64,
+        known: Option<&Registration>,
+        node: Option<&str>,
+        l: Locale,
+    ) -> Self {
         let is_enabled = known.is_none_or(|it| it.enabled);
         let (dot, connection) = match agency.connections {
             _ if !is_enabled => ("off", l.t("deshabilitada", "disabled").to_owned()),
@@ -303,6 +313,10 @@ impl BoardRow {
             1 if agency.certified => ("on", l.t("con certificado", "certified").to_owned()),
             1 => ("on", l.t("sin cifrar", "plain").to_owned()),
             many => ("many", format!("{many} {}", l.t("conexiones", "connections"))),
+        };
+        let connection = match node {
+            Some(node) => format!("{connection} · {node}"),
+            None => connection,
         };
         Self {
             number: agency.agency.0,
@@ -352,6 +366,11 @@ fn alerts(board: &Board, shown: &DrawBoard, l: Locale) -> Vec<Alert> {
         );
         warn("warn", text.to_owned());
     }
+    if let Some(nodes) = &board.nodes {
+        for text in nodes_text(nodes, l) {
+            warn("bad", text);
+        }
+    }
     let is_gone = |it: &&AgencyBoard| it.silent && it.interrupted;
     let interrupted: Vec<_> = shown.agencies.values().filter(is_gone).collect();
     if !interrupted.is_empty() {
@@ -374,6 +393,17 @@ fn alerts(board: &Board, shown: &DrawBoard, l: Locale) -> Vec<Alert> {
         warn("info", refused(&shown.refused, l));
     }
     alerts
+}
+
+/// Returns a sentence if the other centrals can't be seen, or for each that is away.
+fn nodes_text(nodes: &Nodes, l: Locale) -> Vec<String> {
+    if nodes.unseen.is_some() {
+        return vec![text::nodes_unseen(nodes, l)];
+    }
+    let away = nodes.all.iter().filter(|it| it.is_away && !it.is_this);
+    let says = l.t("no da señales desde", "has shown no sign of life since");
+    let central = l.t("La central", "Central");
+    away.map(|it| format!("{central} {} {says} {}.", it.name, l.hour(it.heard_at))).collect()
 }
 
 /// Returns a sentence with the number of refused batches and the latest agencies and reasons.

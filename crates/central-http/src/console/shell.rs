@@ -23,6 +23,8 @@ pub(super) struct Shell {
     pub(super) may_agencies: bool,
     pub(super) may_export: bool,
     role: Option<Role>,
+    /// Whether other centrals share the store.
+    has_nodes: bool,
 }
 
 /// The logged-in user.
@@ -61,6 +63,7 @@ impl Shell {
             may_agencies: Permission::ManageAgencies.is_held_by(role),
             may_export: Permission::Export.is_held_by(role),
             role: Some(role),
+            has_nodes: user.has_nodes,
         }
     }
 
@@ -76,6 +79,7 @@ impl Shell {
             may_agencies: false,
             may_export: false,
             role: None,
+            has_nodes: false,
         }
     }
 
@@ -92,12 +96,14 @@ impl Shell {
             ("/", l.t("Tablero", "Board"), P::ViewBoard),
             ("/draws", l.t("Sorteos", "Draws"), P::ViewBoard),
             ("/agencies", l.t("Agencias", "Agencies"), P::ViewBoard),
+            ("/nodes", l.t("Centrales", "Centrals"), P::ViewBoard),
             ("/search", l.t("Buscar", "Search"), P::SearchBets),
             ("/audit", l.t("Auditoría", "Audit"), P::ReadAudit),
             ("/operators", l.t("Operadores", "Operators"), P::ManageOperators),
         ];
         let section = self.path.split(['?', '#']).next().unwrap_or("/");
-        let open = all.into_iter().filter(|it| self.role.is_some_and(|role| it.2.is_held_by(role)));
+        let all = all.into_iter().filter(|it| it.0 != "/nodes" || self.has_nodes);
+        let open = all.filter(|it| self.role.is_some_and(|role| it.2.is_held_by(role)));
         open.map(|(path, name, _)| {
             let below = section.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
             NavItem { path, name, is_here: section == path || (path != "/" && below) }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use central::Nodes;
 use lottery::{
     Act, Actor, AuditedAction, BetsSearch, Event, HistoryStep, LogInFailed, OperatorsChange,
     RecordedAct,
@@ -21,6 +22,15 @@ pub(super) fn state(state: LifeState, l: Locale) -> &'static str {
         LifeState::Drawn => l.t("Sorteado", "Drawn"),
         LifeState::Published => l.t("Publicado", "Published"),
     }
+}
+
+/// Returns since when the other centrals can't be seen.
+pub(super) fn nodes_unseen(nodes: &Nodes, l: Locale) -> String {
+    let text = l.t(
+        "No se ve a las otras centrales, ni a las agencias conectadas a ellas, desde",
+        "The other centrals, and the agencies connected to them, can't be seen since",
+    );
+    format!("{text} {}.", l.hour(nodes.seen_at))
 }
 
 /// Returns what was done to a draw.

@@ -38,6 +38,8 @@ pub(crate) struct CurrentUser {
     pub(super) csrf: String,
     /// Whether a form of theirs was done and led to this page.
     pub(super) is_done: bool,
+    /// Whether the central shares its store, so that there is a page of centrals.
+    pub(super) has_nodes: bool,
 }
 
 /// Who looks at the board: a logged-in user, or a wall screen, which has no CSRF token.
@@ -60,14 +62,15 @@ impl Visitor {
         }
         let who = identify(&app.access, &self.headers, &Method::GET).await;
         let (language, path) = (self.language, self.path.clone());
-        who.and_then(|who| CurrentUser::new(who, language, path)).ok()
+        who.and_then(|who| CurrentUser::new(who, language, path, app)).ok()
     }
 }
 
 impl CurrentUser {
-    fn new(who: Caller, language: Locale, path: String) -> Result<Self, Refusal> {
+    fn new(who: Caller, language: Locale, path: String, app: &App) -> Result<Self, Refusal> {
         let csrf = csrf_token(who.session()?).text();
-        Ok(Self { who, language, path, csrf, is_done: false })
+        let has_nodes = app.service.presence().nodes().is_some();
+        Ok(Self { who, language, path, csrf, is_done: false, has_nodes })
     }
 
     /// Returns the user of a request.
@@ -86,7 +89,7 @@ impl CurrentUser {
     /// Returns the user that a caller is, and stores it in the request's visitor.
     fn found(who: Result<Caller, Refusal>, parts: &Parts, app: &App) -> Result<Self, Refusal> {
         let language = Locale::of(&parts.headers, app.service.zone());
-        let user = who.and_then(|who| Self::new(who, language, path_of(&parts.uri)));
+        let user = who.and_then(|who| Self::new(who, language, path_of(&parts.uri), app));
         if let Some(visitor) = parts.extensions.get::<Visitor>() {
             visitor.user.get_or_init(|| user.as_ref().ok().cloned());
         }
@@ -138,7 +141,7 @@ async fn watcher(
     let who = identify_screen(&app.access, &parts.headers).await;
     let who = who.map_err(|_| turned_away(refusal))?;
     let (language, path) = (Locale::of(&parts.headers, app.service.zone()), path_of(&parts.uri));
-    Ok(CurrentUser { who, language, path, csrf: String::new(), is_done: false })
+    Ok(CurrentUser { who, language, path, csrf: String::new(), is_done: false, has_nodes: false })
 }
 
 /// Redirects users who are not logged in to the login page.

@@ -1,12 +1,14 @@
 //! Changes to registered agencies.
 
+use std::sync::Arc;
+
 use central::Change;
 use lottery::{Acted, AgencyId, Reason, Registration};
 use operators::Permission;
 
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
-use crate::usecases::app::{State, known_within};
+use crate::usecases::app::State;
 use crate::web::problem::Problem;
 
 /// Changes an agency's registration if the caller still has the permission when the change is
@@ -20,11 +22,11 @@ pub(crate) async fn change(
 ) -> Result<(Registration, Acted), Refusal> {
     let needed = Permission::ManageAgencies;
     let judge = app.access.judge_of(who, Some(needed));
-    let changing = app.service.change_agency(who.actor(), why, agency, change, judge);
-    let changed = known_within(app.limits.act_time_max, async { Ok(changing.await) });
-    match changed.await? {
+    let (service, by) = (Arc::clone(&app.service), who.actor());
+    let changing = async move { Ok(service.change_agency(by, why, agency, change, judge).await) };
+    match app.known_in_time(changing).await? {
         Ok(changed) => changed.ok_or_else(|| unknown(agency)),
-        Err(error) => Err(app.refused(error, who, needed).await),
+        Err(error) => Err(app.refused(error, who, Some(needed)).await),
     }
 }
 

@@ -2,19 +2,21 @@
 //! are checked again when the act is decided.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use central::{ConnectionLimiter, Service};
-use lottery::{Act, ActError, Acted, AuditedAction, Judge, Label, Reason, RecordedAct};
+use lottery::{
+    Act, ActError, Acted, AuditedAction, Judge, Label, Reason, RecordedAct, always_allowed,
+};
 use operators::Permission;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
 use crate::access::state::Access;
 use crate::host::Host;
-use crate::limits::{EXPORTS_MAX, HttpLimits, READINGS_MAX};
+use crate::limits::{ACTS_MAX, EXPORTS_MAX, HttpLimits, READINGS_MAX};
 use crate::usecases::board::BoardPoller;
 
 /// The state that every handler receives.
@@ -39,6 +41,8 @@ pub(crate) struct State {
     /// Limits the boards that are watched.
     pub(crate) boards: Arc<ConnectionLimiter>,
     pub(crate) poller: BoardPoller,
+    /// Limits the acts under way: those that wait for a store that is away take memory and threads.
+    acts: Arc<Semaphore>,
     readings: Arc<Semaphore>,
     exports: Arc<Semaphore>,
     /// Cancelled on shutdown: ends boards and exports, which could go on for long.
@@ -62,6 +66,7 @@ impl State {
             boards: ConnectionLimiter::new(limits.boards_max, limits.boards_per_client_max),
             limits,
             letterhead,
+            acts: Arc::new(Semaphore::new(ACTS_MAX)),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             stopping,
@@ -85,14 +90,27 @@ impl State {
         self.act_as(who, needed, recorded(who, action)).await.map(drop)
     }
 
-    /// Records an action in the audit log, if the judge allows it by then.
-    pub(crate) async fn record_if(
+    /// Records an action that needs no permission.
+    pub(crate) async fn record_freely(
         &self,
         who: &Caller,
-        judge: Judge,
         action: AuditedAction,
     ) -> Result<(), Refusal> {
-        self.stored(recorded(who, action), judge).await?.map(drop).map_err(Refusal::from)
+        self.stored(recorded(who, action), always_allowed()).await?.map(drop).map_err(Refusal::from)
+    }
+
+    /// Records a login, if the operator or the token may still log in by then.
+    pub(crate) async fn record_login(&self, who: &Caller) -> Result<(), Refusal> {
+        let judge = self.access.judge_before_session(who);
+        match self.stored(recorded(who, AuditedAction::LogIn), judge).await? {
+            Ok(_) => Ok(()),
+            Err(ActError::NotAllowed) => {
+                let people = self.access.people().await?;
+                who.must_be_among(&people, self.access.clock.now(), None)?;
+                Err(not_checked())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn act_as(
@@ -103,7 +121,7 @@ impl State {
     ) -> Result<Acted, Refusal> {
         match self.stored(act, self.access.judge_of(who, Some(needed))).await? {
             Ok(acted) => Ok(acted),
-            Err(error) => Err(self.refused(error, who, needed).await),
+            Err(error) => Err(self.refused(error, who, Some(needed)).await),
         }
     }
 
@@ -112,8 +130,27 @@ impl State {
         act: RecordedAct,
         judge: Judge,
     ) -> Result<Result<Acted, ActError>, Refusal> {
-        let acting = async { Ok(self.service.act(act, judge).await) };
-        known_within(self.limits.act_time_max, acting).await
+        let service = Arc::clone(&self.service);
+        self.known_in_time(async move { Ok(service.act(act, judge).await) }).await
+    }
+
+    /// Waits for the outcome of an act. When that takes too long, the act goes on and its outcome is
+    /// not known; if it could not even begin, it is not done.
+    pub(crate) async fn known_in_time<T: Send + 'static>(
+        &self,
+        acting: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let end = Instant::now() + self.limits.act_time_max;
+        let place = timeout_at(end, Arc::clone(&self.acts).acquire_owned()).await;
+        let place = place.map_err(|_| Refusal::unavailable("the store does not answer now"))?;
+        let acting = tokio::spawn(async move {
+            let _place = place;
+            acting.await
+        });
+        match timeout_at(end, acting).await {
+            Ok(acted) => acted.map_err(|_| Refusal::unavailable("the act broke off"))?,
+            Err(_) => Err(Refusal::NotKnown),
+        }
     }
 
     /// Converts the error of an act to a refusal. If the judge rejected it, returns the judge's
@@ -122,14 +159,15 @@ impl State {
         &self,
         error: ActError,
         who: &Caller,
-        needed: Permission,
+        needed: Option<Permission>,
     ) -> Refusal {
-        if error == ActError::NotAllowed
-            && let Err(refusal) = self.access.must_still(who, Some(needed)).await
-        {
-            return refusal;
+        if error != ActError::NotAllowed {
+            return error.into();
         }
-        error.into()
+        match self.access.must_still(who, needed).await {
+            Err(refusal) => refusal,
+            Ok(()) => not_checked(),
+        }
     }
 
     /// Waits for a permit to read much of the ledger, then checks that the caller still has the
@@ -153,12 +191,9 @@ impl State {
     }
 }
 
-/// Waits for the outcome of an act that goes on by itself; when it takes too long, it is not known.
-pub(crate) async fn known_within<T>(
-    time_max: Duration,
-    acting: impl Future<Output = Result<T, Refusal>>,
-) -> Result<T, Refusal> {
-    tokio::time::timeout(time_max, acting).await.unwrap_or(Err(Refusal::NotKnown))
+/// The refusal of an act whose judge could not ask for the operators.
+fn not_checked() -> Refusal {
+    Refusal::unavailable("the operators could not be read when this was decided")
 }
 
 fn recorded(who: &Caller, action: AuditedAction) -> RecordedAct {

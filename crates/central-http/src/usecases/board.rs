@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 
-use central::{OfAgency, Presence, RefusedBatches, Service};
+use central::{Nodes, OfAgency, Presence, RefusedBatches, Service};
 use lottery::{AgencyId, AgencyTotals, DrawId, DrawName, DrawState, DrawStatus, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -38,6 +38,8 @@ pub(crate) struct Board {
     pub(crate) slow: u64,
     /// Whether a batch was stored slowly since the previous refresh.
     pub(crate) is_slow: bool,
+    /// The centrals that share the store.
+    pub(crate) nodes: Option<Arc<Nodes>>,
 }
 
 /// The state of a draw at one moment.
@@ -69,6 +71,8 @@ pub(crate) struct Earlier {
 pub(crate) struct AgencyBoard {
     pub(crate) agency: AgencyId,
     pub(crate) connections: usize,
+    /// The number of the other central that the newest of them is at, if it is not at this one.
+    pub(crate) elsewhere: Option<u32>,
     /// Whether all its connections are authenticated by a certificate.
     pub(crate) certified: bool,
     pub(crate) last_seen: Option<Timestamp>,
@@ -201,7 +205,8 @@ impl BoardPoller {
         let slow = service.metrics().slow_batches();
         let is_slow = before.is_some_and(|before| slow > before.slow);
         let looked_at = Some(looked_at);
-        Board { at_ms: now.0, looked_at, draws, disk_low, slow, is_slow }
+        let nodes = service.presence().nodes();
+        Board { at_ms: now.0, looked_at, draws, disk_low, slow, is_slow, nodes }
     }
 }
 
@@ -279,6 +284,7 @@ impl Look<'_> {
         AgencyBoard {
             agency,
             connections: connected.map_or(0, |it| it.connections),
+            elsewhere: connected.and_then(|it| it.elsewhere),
             certified: connected.is_some_and(|it| it.certified),
             last_seen,
             bets,
@@ -300,6 +306,7 @@ impl AgencyBoard {
         Self {
             agency,
             connections: 0,
+            elsewhere: None,
             certified: false,
             last_seen: None,
             bets: 0,

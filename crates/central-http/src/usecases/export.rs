@@ -130,7 +130,7 @@ async fn end_with_the_right(
     needed: Permission,
     over: &CancellationToken,
 ) -> Infallible {
-    while app.access.must_still(who, Some(needed)).await.is_ok() {
+    while !app.access.is_over(who, Some(needed)).await {
         tokio::time::sleep(EXPORT_LOOK_TIME).await;
     }
     over.cancel();

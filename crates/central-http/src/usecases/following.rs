@@ -30,7 +30,7 @@ pub(crate) async fn follow(app: &App, who: Caller) -> impl Stream<Item = Followe
         if !matches!(changed, Some(Ok(()))) {
             return None;
         }
-        if app.access.is_over(&who).await {
+        if app.access.is_over(&who, None).await {
             return Some((Followed::Over, None));
         }
         let board = Arc::clone(&seen.borrow_and_update());

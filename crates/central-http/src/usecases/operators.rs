@@ -14,10 +14,10 @@ use operators::{
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use crate::access::caller::{Caller, Credential, over};
+use crate::access::caller::{Caller, Credential};
 use crate::access::refusal::Refusal;
 use crate::access::state::{Access, blocking};
-use crate::usecases::app::{App, known_within};
+use crate::usecases::app::App;
 use crate::usecases::session::verify_own_password;
 
 /// The permission that is needed to change other operators.
@@ -51,7 +51,8 @@ pub(crate) async fn disable(
     }
     let (recorded, whom) = (OperatorsChange::Disable(name.label()), name.clone());
     change(app, who, MANAGES, why, recorded, move |people| people.disable(&whom)).await?;
-    app.access.ask(move |operators| operators.end_sessions_of(&name)).await
+    end_sessions_of(app, name).await;
+    Ok(())
 }
 
 /// Enables an operator. Needs a session, like [`add`].
@@ -82,7 +83,8 @@ pub(crate) async fn change_password(
     let (recorded, whose) = (OperatorsChange::ChangePassword(name.label()), name.clone());
     let set = move |people: &mut People| people.set_password(&whose, hash.clone());
     change(app, who, needed, Reason::default(), recorded, set).await?;
-    app.access.ask(move |operators| operators.end_sessions_of(&name)).await
+    end_sessions_of(app, name).await;
+    Ok(())
 }
 
 /// Grants a token to the caller, who must have a session.
@@ -135,9 +137,9 @@ async fn change<T: Send + 'static>(
     recorded: OperatorsChange,
     change: impl Fn(&mut People) -> Result<T, PeopleError> + Send + Sync + 'static,
 ) -> Result<T, Refusal> {
-    let (app, who, runtime) = (Arc::clone(app), who.clone(), Handle::current());
-    let time_max = app.limits.act_time_max;
+    let (ours, caller, runtime) = (Arc::clone(app), who.clone(), Handle::current());
     let changing = blocking("the change failed", move || {
+        let (app, who) = (ours, caller);
         let outcome = Arc::<Mutex<Option<Result<T, Refusal>>>>::default();
         let make: MakeChange = {
             let (outcome, who, access) =
@@ -151,40 +153,51 @@ async fn change<T: Send + 'static>(
                 is_allowed
             })
         };
-        let (mut stored, not_changed) =
-            (None, AuditedAction::OperatorsNotChanged(recorded.clone()));
-        let made = app.access.operators.change(make, &mut |judge| {
-            let act = Act::Audited(AuditedAction::ChangeOperators(recorded.clone()));
-            let act = RecordedAct::new(who.actor(), why.clone(), act);
-            let acted = runtime.block_on(app.service.act(act, goes_on(&app.access, &who, judge)));
-            stored.insert(acted).is_ok()
-        });
-        let refused = match made {
-            Ok(true) => None,
-            Ok(false) => stored.and_then(Result::err).map(Refusal::from),
-            Err(error) => {
-                if let Some(Ok(_)) = stored {
-                    runtime.block_on(app.record_if(&who, always_allowed(), not_changed))?;
-                }
-                Some(error.into())
-            }
+        let record = |action, judge| {
+            let act = RecordedAct::new(who.actor(), why.clone(), Act::Audited(action));
+            runtime.block_on(app.service.act(act, judge))
         };
+        let mut stored = None;
+        let made = app.access.operators.change(make, &mut |judge| {
+            let judge = goes_on(&app.access, &who, judge);
+            stored.insert(record(AuditedAction::ChangeOperators(recorded.clone()), judge)).is_ok()
+        });
+        let made = made.map_err(|error| {
+            let refusal = app.access.unreadable(&error);
+            match stored {
+                Some(Ok(_)) => {
+                    let not_changed = AuditedAction::OperatorsNotChanged(recorded.clone());
+                    record(not_changed, always_allowed()).err().map_or(refusal, Refusal::from)
+                }
+                _ => refusal,
+            }
+        })?;
         // Why it was not allowed comes before what that made of the act.
-        match (outcome.lock().take(), refused) {
-            (Some(Err(refusal)), _) | (_, Some(refusal)) => Err(refusal),
-            (Some(Ok(changed)), None) => Ok(changed),
-            (None, None) => Err(over()),
+        match (outcome.lock().take(), stored) {
+            (Some(Err(refusal)), _) => Err(refusal),
+            (_, Some(Err(error))) => Ok(Err(error)),
+            (Some(Ok(changed)), _) if made => Ok(Ok(changed)),
+            _ => Ok(Err(ActError::NotAllowed)),
         }
     });
-    known_within(time_max, async { changing.await? }).await
+    match app.known_in_time(async { changing.await? }).await? {
+        Ok(changed) => Ok(changed),
+        Err(error) => Err(app.refused(error, who, needed).await),
+    }
 }
 
 /// Returns a judge that checks, besides `judge`, whether the caller is still logged in when the change
 /// is recorded.
 fn goes_on(access: &Arc<Access>, who: &Caller, judge: Judge) -> Judge {
-    let (access, who) = (Arc::clone(access), who.clone());
+    let (access, session) = (Arc::clone(access), who.session_digest());
     Box::new(move || {
-        access.must_be_logged_in(&who).ok()?;
+        access.operators.judging(session).ok()??;
         judge()
     })
+}
+
+/// Tidies up after a change that ended an operator's sessions by a new generation.
+async fn end_sessions_of(app: &App, name: Name) {
+    // Those that are left are not valid.
+    let _ = app.access.ask(move |operators| operators.end_sessions_of(&name)).await;
 }

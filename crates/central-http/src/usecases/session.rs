@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use central::counted_as;
-use lottery::{Act, Actor, AuditedAction, LogInFailed, Reason, RecordedAct, always_allowed};
+use lottery::{Act, Actor, AuditedAction, LogInFailed, Reason, RecordedAct};
 use operators::{Name, Password, Role, Secret, SessionUser};
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ pub(crate) async fn begin(
     let SessionUser { name, generation } = user.clone();
     let who = Caller { name, generation, role, by: Credential::Session(secret.clone()) };
     // The operator may have changed while the password was being checked.
-    app.record_if(&who, app.access.judge_before_session(&who), AuditedAction::LogIn).await?;
+    app.record_login(&who).await?;
     let session = secret.digest();
     app.access.ask(move |operators| operators.begin_session(user, session)).await?;
     Ok((who, secret))
@@ -48,7 +48,7 @@ pub(crate) async fn begin_screen(
         tracing::warn!(action = "log_in", result = "fail", operator = "", ip = %peer, %error);
     })?;
     attempt_succeeded(access, "", peer).await?;
-    app.record_if(&who, access.judge_of(&who, None), AuditedAction::LogIn).await?;
+    app.record_login(&who).await?;
     let Credential::Token { id, .. } = who.by else { return Err(Refusal::Screen) };
     let people = access.people().await?;
     let expires_ms = people.token(id).map_or(0, |token| token.expires_ms);
@@ -61,7 +61,7 @@ pub(crate) async fn end(app: &State, who: &Caller) -> Result<(), Refusal> {
     if !app.access.ask(move |operators| operators.end_session(session)).await? {
         return Err(Refusal::not_authenticated("the session has ended"));
     }
-    app.record_if(who, always_allowed(), AuditedAction::LogOut).await
+    app.record_freely(who, AuditedAction::LogOut).await
 }
 
 /// Checks the caller's own password, with the same rate limit as logging in.

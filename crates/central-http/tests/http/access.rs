@@ -49,6 +49,7 @@ fn table() -> Vec<Row> {
         ("POST", "/api/v1/agencies/9/enable", Some(json!({})), runners(404)),
         ("POST", "/api/v1/agencies/9/disable", Some(json!({})), runners(404)),
         ("GET", "/api/v1/connections", None, all),
+        ("GET", "/api/v1/nodes", None, all),
         ("GET", "/api/v1/audit", None, [401, 403, 403, 200, 200]),
         ("GET", "/api/v1/audit.csv", None, [401, 403, 403, 200, 200]),
         ("GET", "/api/v1/operators", None, admins(200)),

@@ -9,7 +9,7 @@ use crate::draws::Day;
 use crate::setting::Running;
 
 /// Returns the board's page once it contains this text: it is refreshed once a second.
-async fn board_with(day: &Day, path: &str, text: &str) -> String {
+pub(crate) async fn board_with(day: &Day, path: &str, text: &str) -> String {
     let mut shown = String::new();
     let seen = async {
         while !shown.contains(text) {

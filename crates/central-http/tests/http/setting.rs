@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use central::limits::SHUTDOWN_TIME_MAX_DEFAULT;
-use central::{Central, Mode, Options, ServeError, Server, Zone};
+use central::{Central, Mode, Options, Presence, ServeError, Server, Zone};
 use central_http::{
     ClientHeader, GroupCounts, Host, HttpLimits, HttpOptions, HttpServer, Letterhead, Origin,
     Proxies, Scrubbed,
@@ -35,6 +35,7 @@ pub(crate) struct Running {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) store: Arc<TestStore>,
     pub(crate) host: Arc<TestHost>,
+    pub(crate) presence: Arc<Presence>,
     data: TempDir,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), ServeError>>,
@@ -166,9 +167,20 @@ impl Running {
         let listeners = Listeners { plain: vec![listener.into()], tls: None };
         let limits = Limits::default();
         let agencies = AgencyServer::new(central.service(), &limits, listeners).unwrap();
+        let presence = central.presence();
         let servers: Vec<Box<dyn Server>> = vec![Box::new(operators), Box::new(agencies)];
         let serving = tokio::spawn(central.serve(servers, shutdown.clone()));
-        Self { port: address.port(), agencies_port, store, host, clock, data, shutdown, serving }
+        Self {
+            port: address.port(),
+            agencies_port,
+            clock,
+            store,
+            host,
+            presence,
+            data,
+            shutdown,
+            serving,
+        }
     }
 
     pub(crate) fn data(&self) -> &Path {

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use engine::Done;
 use lottery::{
     ActError, Acted, AgencyProgress, AppendError, Appended, DrawId, FinishError, Finished,
-    OpenDrawError, ProgressError, StoreFault,
+    OpenDrawError, ProgressError, RecordedAct, StoreFault,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -127,6 +127,7 @@ outcomes!(
     Appended: |it| *it == Appended::New,
     Finished: |it| !it.repeated,
     Acted: |it| *it != Acted::Repeated,
+    Option<(RecordedAct, Acted)>: |it| it.as_ref().is_some_and(|(_, acted)| acted.is_stored()),
     // A check that found room.
     (): |()| true,
     // The draw may have been there before.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use engine::Chain;
 use lottery::{
-    Act, ActError, Acted, Actor, AgencyId, AuditSpan, Bet, BetName, DrawId, DrawStatus, Judge,
-    Label, ReadError, Reason, RecordedAct, Registration, StoreFault, StoredBatch, StoredEvent,
-    Timestamp, Winners, always_allowed,
+    Act, ActError, Acted, Actor, AgencyId, AuditSpan, Bet, BetName, DrawId, DrawStatus, Draws,
+    Judge, Label, ReadError, Reason, RecordedAct, Registration, StoreFault, StoredBatch,
+    StoredEvent, Timestamp, Winners, always_allowed,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -42,9 +42,13 @@ impl Service {
     ) -> Result<Acted, ActError> {
         let service = Arc::clone(self);
         self.in_a_task_of_its_own(async move {
-            let registers = matches!(recorded.act, Act::Register(_));
-            let _held = if registers { Some(service.registering.lock().await) } else { None };
-            service.act_to_the_end(recorded, judge).await
+            let acting = recorded.clone();
+            let acted =
+                ask(&service.failure, |done| service.engine.act(acting, judge, done)).await?;
+            if acted != Acted::Repeated {
+                log(&recorded, acted);
+            }
+            Ok(acted)
         })
         .await
     }
@@ -73,11 +77,19 @@ impl Service {
     ) -> Result<Option<(Registration, Acted)>, ActError> {
         let service = Arc::clone(self);
         self.in_a_task_of_its_own(async move {
-            let _held = service.registering.lock().await;
-            let now = service.view().registration(agency);
-            let Some(changed) = change.of(agency, now.as_deref().cloned()) else { return Ok(None) };
-            let recorded = RecordedAct::new(by, why, Act::Register(changed.clone()));
-            let acted = service.act_to_the_end(recorded, judge).await?;
+            // Of the registration as it is when this is decided: another central may change it too.
+            let make = move |draws: &Draws| {
+                let changed = change.clone().of(agency, draws.registration(agency).cloned())?;
+                Some(RecordedAct::new(by.clone(), why.clone(), Act::Register(changed)))
+            };
+            let acting = |done| service.engine.act_by(make, judge, done);
+            let Some((recorded, acted)) = ask(&service.failure, acting).await? else {
+                return Ok(None);
+            };
+            if acted != Acted::Repeated {
+                log(&recorded, acted);
+            }
+            let Act::Register(changed) = recorded.act else { return Ok(None) };
             Ok(Some((changed, acted)))
         })
         .await
@@ -90,15 +102,6 @@ impl Service {
     ) -> Result<T, ActError> {
         let acted = self.tasks.spawn_on(acting, &self.runtime).await;
         acted.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
-    }
-
-    async fn act_to_the_end(&self, recorded: RecordedAct, judge: Judge) -> Result<Acted, ActError> {
-        let acting = recorded.clone();
-        let acted = ask(&self.failure, |done| self.engine.act(acting, judge, done)).await?;
-        if acted != Acted::Repeated {
-            log(&recorded, acted);
-        }
-        Ok(acted)
     }
 
     /// Has the engine open and close draws that are due, while polled. Sleeps until the next one is

@@ -7,7 +7,9 @@
 //! - ending an agency's connections asks them to end in order: each delivers what it owes, and
 //!   takes no more requests from then on;
 //! - a connection ends when its certificate expires, or when the files read at SIGHUP no longer
-//!   admit it. One task sleeps until the earliest expiry.
+//!   admit it. One task sleeps until the earliest expiry;
+//! - with a shared store, the connections at other centrals are known as those last told them. One
+//!   does not count if its agency has connected elsewhere since: its central died, or tells it soon.
 //!
 //! Deliberately absent: sockets.
 
@@ -20,13 +22,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use engine::Clock;
-use lottery::{AgencyId, DrawName, Timestamp};
+use lottery::{AgencyId, Timestamp};
 use parking_lot::Mutex;
 use pki::{CentralConfig, PeerCertificate};
 use rustls::pki_types::UnixTime;
 use tokio::sync::{Notify, watch};
 
 use super::Draw;
+use super::nodes::{Connected, Node, Nodes};
 use crate::limits::EXPIRY_LOOK_TIME_MAX;
 
 /// The newest configuration of TLS.
@@ -46,25 +49,6 @@ pub enum Identity {
     },
 }
 
-/// A snapshot of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connected {
-    /// Its number in this run of the central; a later connection has a greater one.
-    pub id: u64,
-    /// The peer's address.
-    pub peer: SocketAddr,
-    /// How its agency is identified.
-    pub identity: Identity,
-    /// The agency of its last message, or of its certificate.
-    pub agency: Option<AgencyId>,
-    /// The draw of its first message.
-    pub draw: Option<DrawName>,
-    /// When it was accepted.
-    pub since: Timestamp,
-    /// When its last whole message arrived, or it was accepted.
-    pub last_message: Timestamp,
-}
-
 /// A snapshot of the connections of one agency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OfAgency {
@@ -74,7 +58,12 @@ pub struct OfAgency {
     pub certified: bool,
     /// When the last whole message arrived on any of them.
     pub last_message: Timestamp,
+    /// The number of the other central that the newest of them is at, if it is not at this one.
+    pub elsewhere: Option<u32>,
 }
+
+/// A connection, and the number of its central; none without a shared store.
+pub type At = (Option<u32>, Connected);
 
 /// See the module's documentation.
 pub struct Presence {
@@ -85,6 +74,8 @@ pub struct Presence {
     /// Notified when the next expiry became earlier.
     ends_earlier: Notify,
     certificates: OnceLock<Configs>,
+    /// The centrals that share the store, once they were seen.
+    nodes: Mutex<Option<Arc<Nodes>>>,
 }
 
 #[derive(Default)]
@@ -132,10 +123,11 @@ impl Presence {
             next_end: AtomicU64::new(NEVER),
             ends_earlier: Notify::new(),
             certificates: OnceLock::new(),
+            nodes: Mutex::default(),
         })
     }
 
-    /// Returns every connection, by agency (those without one first), then from old to new.
+    /// Returns every connection here, by agency (those without one first), then from old to new.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Connected> {
         let present: Vec<_> = self.connections.lock().present.values().map(Arc::clone).collect();
@@ -144,19 +136,43 @@ impl Presence {
         connected
     }
 
-    /// Returns the connected agencies.
+    /// Returns every connection at any central.
+    #[must_use]
+    pub fn everywhere(&self) -> Vec<At> {
+        let nodes = self.nodes();
+        let this = nodes.as_ref().and_then(|nodes| nodes.this());
+        let mut all: Vec<At> = self.snapshot().into_iter().map(|it| (this, it)).collect();
+        let Some(nodes) = nodes else { return all };
+        let others =
+            nodes.others().flat_map(|node| node.connected.iter().map(move |it| (node, it)));
+        let newest = newest(&all, others.clone());
+        let counts = |(node, one): &(&Node, &Connected)| {
+            let newest = one.agency.and_then(|agency| newest.get(&agency));
+            newest.is_none_or(|(since, at)| *at == Some(node.id) || *since <= node.heard_at)
+        };
+        all.extend(others.filter(counts).map(|(node, it)| (Some(node.id), it.clone())));
+        all
+    }
+
+    /// Returns the agencies that are connected to any central.
     #[must_use]
     pub fn by_agency(&self) -> BTreeMap<AgencyId, OfAgency> {
-        let mut agencies = BTreeMap::new();
-        for one in self.snapshot() {
+        let mut agencies: BTreeMap<_, (OfAgency, Timestamp)> = BTreeMap::new();
+        let this = self.nodes().and_then(|nodes| nodes.this());
+        for (node, one) in self.everywhere() {
             let Some(agency) = one.agency else { continue };
-            let none = OfAgency { connections: 0, certified: true, last_message: one.last_message };
-            let of_agency = agencies.entry(agency).or_insert(none);
+            let elsewhere = node.filter(|_| node != this);
+            let last_message = one.last_message;
+            let none = OfAgency { connections: 0, certified: true, last_message, elsewhere };
+            let (of_agency, newest) = agencies.entry(agency).or_insert((none, one.since));
             of_agency.connections += 1;
-            of_agency.certified &= matches!(one.identity, Identity::Certified { .. });
-            of_agency.last_message = of_agency.last_message.max(one.last_message);
+            of_agency.certified &= one.certified;
+            of_agency.last_message = of_agency.last_message.max(last_message);
+            if one.since > *newest {
+                (of_agency.elsewhere, *newest) = (elsewhere, one.since);
+            }
         }
-        agencies
+        agencies.into_iter().map(|(agency, (of_agency, _))| (agency, of_agency)).collect()
     }
 
     /// Returns when agencies that are gone were last heard.
@@ -164,14 +180,47 @@ impl Presence {
         self.connections.lock().left.clone()
     }
 
-    /// Returns the number of an agency's connections.
+    /// Returns the number of an agency's connections at any central.
     #[must_use]
     pub fn count(&self, agency: AgencyId) -> usize {
-        let connections = self.connections.lock();
-        connections.present.values().filter(|live| live.agency() == Some(agency)).count()
+        self.everywhere().iter().filter(|(_, one)| one.agency == Some(agency)).count()
     }
 
-    /// Ends every connection of an agency in order, and returns their number.
+    /// The centrals that share the store, once they were seen.
+    #[must_use]
+    pub fn nodes(&self) -> Option<Arc<Nodes>> {
+        self.nodes.lock().clone()
+    }
+
+    /// Notes the centrals that share the store, or why they can't be seen.
+    pub fn see(&self, seen: Result<Vec<Node>, String>) {
+        let seen_at = self.clock.now();
+        let nodes = match seen {
+            Ok(all) => {
+                self.hear_at_others(&all);
+                Nodes { all, seen_at, unseen: None }
+            }
+            Err(why) => {
+                let before = self.nodes().map(Arc::unwrap_or_clone);
+                let never = || Nodes { all: Vec::new(), seen_at, unseen: None };
+                Nodes { unseen: Some(why), ..before.unwrap_or_else(never) }
+            }
+        };
+        *self.nodes.lock() = Some(Arc::new(nodes));
+    }
+
+    /// Remembers when agencies were heard at other centrals.
+    fn hear_at_others(&self, nodes: &[Node]) {
+        let mut connections = self.connections.lock();
+        for one in nodes.iter().flat_map(|node| &node.connected) {
+            // As here, a mere claim is not remembered.
+            if let Some(agency) = one.agency.filter(|_| one.certified || one.draw.is_some()) {
+                connections.leaves(agency, one.last_message);
+            }
+        }
+    }
+
+    /// Ends every connection of an agency here, in order, and returns their number.
     pub fn disconnect(&self, agency: AgencyId) -> usize {
         self.end(|live| live.agency() == Some(agency))
     }
@@ -307,6 +356,23 @@ impl Presence {
     }
 }
 
+/// Returns when and where each agency made its newest connection.
+fn newest<'a>(
+    here: &[At],
+    others: impl Iterator<Item = (&'a Node, &'a Connected)>,
+) -> BTreeMap<AgencyId, (Timestamp, Option<u32>)> {
+    let here = here.iter().map(|(node, it)| (*node, it));
+    let mut newest = BTreeMap::new();
+    for (node, it) in here.chain(others.map(|(node, it)| (Some(node.id), it))) {
+        let Some(agency) = it.agency else { continue };
+        let known = newest.entry(agency).or_insert((it.since, node));
+        if it.since > known.0 {
+            *known = (it.since, node);
+        }
+    }
+    newest
+}
+
 /// Returns when there is a newer configuration.
 async fn changed(configs: &mut Configs) {
     if configs.changed().await.is_err() {
@@ -415,7 +481,7 @@ impl Live {
         Connected {
             id: self.id,
             peer: self.peer,
-            identity: self.identity.clone(),
+            certified: matches!(self.identity, Identity::Certified { .. }),
             agency: self.agency(),
             draw: self.draw.get().map(|draw| draw.terms.name.clone()),
             since: self.since,
@@ -433,8 +499,10 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::slice::from_ref;
     use std::sync::atomic::AtomicUsize;
 
+    use lottery::DrawName;
     use pki::{Authority, CentralFiles, Subject};
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
@@ -525,7 +593,7 @@ mod tests {
         assert_eq!(listed(&presence), [(1, None), (3, Some(1)), (2, Some(2))]);
         let of_first = &presence.snapshot()[1];
         assert_eq!((of_first.since, of_first.last_message), (Timestamp(2), Timestamp(3)));
-        assert_eq!(of_first.identity, Identity::Claimed);
+        assert!(!of_first.certified);
         drop(second);
         assert_eq!(listed(&presence), [(1, None), (3, Some(1))]);
         drop((silent, first));
@@ -564,10 +632,87 @@ mod tests {
             presence.by_agency().into_iter().collect::<Vec<_>>(),
             [(
                 AgencyId(2),
-                OfAgency { connections: 2, certified: false, last_message: Timestamp(3) }
+                OfAgency {
+                    connections: 2,
+                    certified: false,
+                    last_message: Timestamp(3),
+                    elsewhere: None
+                }
             )]
         );
         assert_eq!((presence.count(AgencyId(2)), presence.count(AgencyId(1))), (2, 0));
+    }
+
+    /// A central that was heard at a time, with a connection of an agency since another.
+    fn node(id: u32, heard_at: u64, agency: u32, since: u64) -> Node {
+        let (since, draw) = (Timestamp(since), DrawName::new("sorteo").unwrap());
+        Node {
+            id,
+            name: format!("central-{id}"),
+            is_this: id == 1,
+            is_away: false,
+            started_at: Timestamp(0),
+            heard_at: Timestamp(heard_at),
+            clock_ahead_ms: 0,
+            host: String::new(),
+            timeline: 1,
+            connections: 1,
+            connected: vec![Connected {
+                id: 1,
+                peer: peer(),
+                certified: false,
+                agency: Some(AgencyId(agency)),
+                draw: Some(draw),
+                since,
+                last_message: since,
+            }],
+        }
+    }
+
+    #[test]
+    fn an_agency_is_found_at_the_central_that_it_is_connected_to_last() {
+        let presence = presence();
+        let this = Node { connected: Vec::new(), ..node(1, 0, 9, 0) };
+        let sees = |others: &[Node]| presence.see(Ok([from_ref(&this), others].concat()));
+        let listed = || presence.by_agency().into_iter().map(|(it, of)| (it.0, of.connections));
+        let at = |agency| presence.by_agency()[&AgencyId(agency)].elsewhere;
+        assert_eq!(presence.nodes(), None);
+        sees(&[node(2, 1_000, 7, 500), node(3, 1_000, 8, 500)]);
+        assert_eq!((listed().collect::<Vec<_>>(), at(7)), (vec![(7, 1), (8, 1)], Some(2)));
+        // It moved to another central, and the one before has not told since.
+        sees(&[node(2, 1_000, 7, 500), node(3, 2_000, 7, 1_500)]);
+        assert_eq!((listed().collect::<Vec<_>>(), at(7)), (vec![(7, 1)], Some(3)));
+        // It is still there.
+        sees(&[node(2, 2_500, 7, 500), node(3, 2_000, 7, 1_500)]);
+        assert_eq!((listed().collect::<Vec<_>>(), at(7)), (vec![(7, 2)], Some(3)));
+        // A connection is as good if its central's clock is ahead.
+        sees(&[node(2, 1_000, 7, 1_400)]);
+        assert_eq!(listed().collect::<Vec<_>>(), [(7, 1)]);
+        let away = Node { is_away: true, ..node(2, 1_000, 7, 500) };
+        sees(&[away]);
+        assert_eq!(listed().count(), 0);
+        assert_eq!(presence.last_seen()[&AgencyId(7)], Timestamp(1_500));
+        assert_eq!(presence.count(AgencyId(7)), 0);
+        let here = presence.enter(peer(), Identity::Claimed, || {});
+        here.spoke_for(AgencyId(7));
+        sees(&[node(2, 0, 7, 0)]);
+        assert_eq!((listed().collect::<Vec<_>>(), at(7)), (vec![(7, 1)], None));
+        assert_eq!(presence.everywhere()[0].0, Some(1));
+    }
+
+    #[test]
+    fn what_was_seen_stays_marked_while_nothing_can_be_seen() {
+        let presence = presence();
+        presence.see(Err("away".to_owned()));
+        let nodes = presence.nodes().unwrap();
+        assert_eq!((nodes.all.len(), nodes.unseen.as_deref()), (0, Some("away")));
+        presence.see(Ok(vec![node(1, 0, 9, 0), node(2, 1_000, 7, 500)]));
+        let seen = presence.nodes().unwrap();
+        presence.see(Err("away".to_owned()));
+        let nodes = presence.nodes().unwrap();
+        assert_eq!((nodes.seen_at, nodes.unseen.as_deref()), (seen.seen_at, Some("away")));
+        assert_eq!(nodes.all, seen.all);
+        assert_eq!(presence.count(AgencyId(7)), 1, "as it was then");
     }
 
     #[test]

@@ -82,15 +82,24 @@ CREATE TABLE attempt (
     key text PRIMARY KEY,
     paid_at timestamptz NOT NULL
 );
+CREATE INDEX attempt_by_time ON attempt (paid_at);
 
--- One row a run of a central.
+-- One row a run of a central, which it renews every few seconds, and takes away when it ends. A row
+-- that nobody renews is deleted after an hour; events keep its number.
 CREATE TABLE node (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- When it was renewed.
     beat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- By how much its clock was ahead of the database's.
     clock_ahead_ms bigint NOT NULL DEFAULT 0,
-    connections bigint NOT NULL DEFAULT 0
+    -- The server that it writes to, and that server's timeline.
+    host text NOT NULL DEFAULT '',
+    timeline bigint NOT NULL DEFAULT 0,
+    -- The agencies' connections: how many, and a list of objects.
+    connections bigint NOT NULL DEFAULT 0,
+    presence jsonb COMPRESSION lz4
 );
 
 -- Append-only, for the owner too: a mistake must be made on purpose.

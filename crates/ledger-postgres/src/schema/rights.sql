@@ -4,7 +4,12 @@ DECLARE role text;
 BEGIN
     FOREACH role IN ARRAY ARRAY['bolillero_central', 'bolillero_auditor'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
-            EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                -- Roles are those of all databases: another one is prepared at this moment.
+                NULL;
+            END;
         END IF;
     END LOOP;
 END $$;
@@ -15,7 +20,8 @@ GRANT UPDATE (events, chain, touched, operators) ON ledger TO bolillero_central;
 GRANT SELECT, INSERT ON event TO bolillero_central;
 GRANT SELECT, UPDATE (document) ON operators TO bolillero_central;
 GRANT SELECT, INSERT, UPDATE, DELETE ON session, attempt TO bolillero_central;
-GRANT SELECT, INSERT ON node TO bolillero_central;
-GRANT UPDATE (beat_at, clock_ahead_ms, connections) ON node TO bolillero_central;
+GRANT SELECT, INSERT, DELETE ON node TO bolillero_central;
+GRANT UPDATE (beat_at, clock_ahead_ms, host, timeline, connections, presence) ON node
+    TO bolillero_central;
 -- Views alone: the table of events has the numbers that one operator entered.
 GRANT SELECT ON bets, draws, agencies, audit_log TO bolillero_auditor, bolillero_central;

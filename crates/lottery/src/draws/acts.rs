@@ -228,7 +228,9 @@ impl Draws {
         self.roster.values()
     }
 
-    pub(crate) fn registration(&self, agency: AgencyId) -> Option<&Registration> {
+    /// Returns an agency's registration.
+    #[must_use]
+    pub fn registration(&self, agency: AgencyId) -> Option<&Registration> {
         self.roster.get(&agency)
     }
 

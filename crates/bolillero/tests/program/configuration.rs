@@ -1,0 +1,89 @@
+//! Configuration files, health, and what shells and `man` know of the commands.
+
+use std::fs;
+
+use crate::support::http::Http;
+use crate::support::{Central, bolillero, free_address, output_of, run, run_well, str, text};
+
+#[test]
+fn a_configuration_file_is_written_checked_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("central.toml");
+    let file = str(&path);
+    let init = ["config", "init", "serve", "--out", file];
+    run_well(&init);
+    assert_eq!(run(&init).status.code(), Some(1), "nothing is overwritten");
+    let incomplete = run(&["config", "check", "serve", "--config", file]);
+    assert_eq!(incomplete.status.code(), Some(2));
+
+    let template = fs::read_to_string(&path).unwrap();
+    let set = |name: &str, value: &str, text: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("#{name} = ")));
+        text.replace(line.unwrap(), &format!("{name} = {value}"))
+    };
+    let data = folder.path().join("data");
+    let settings = set("listen", "\"127.0.0.1:12345\"", &template);
+    let settings = set("data", &format!("\"{}\"", data.display()), &settings);
+    let settings = set("agencies", "5", &settings);
+    fs::write(&path, &settings).unwrap();
+    assert_eq!(
+        run_well(&["config", "check", "serve", "--config", file]),
+        "the settings are valid\n"
+    );
+    assert!(!data.exists(), "nothing is started");
+
+    let mut show = bolillero();
+    show.args(["config", "show", "serve", "--config", file]).env("BOLILLERO_AGENCIES", "7");
+    let shown = text(&output_of(show.env("BOLILLERO_STORE", "postgres://a:secret@db/x")).stdout);
+    let row = |name: &str| {
+        let line = shown.lines().find(|line| line.trim_start().starts_with(&format!("{name} ")));
+        line.unwrap_or_default().split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(row("listen"), "[\"127.0.0.1:12345\"] the file");
+    assert_eq!(row("agencies"), "7 BOLILLERO_AGENCIES");
+    assert_eq!(row("window"), "16 default");
+    assert_eq!(row("http"), "not set");
+    assert_eq!(row("store"), "postgres://a:(hidden)@db/x BOLILLERO_STORE");
+
+    fs::write(&path, settings.replace("agencies = 5", "agencies = \"five\"")).unwrap();
+    let refused = run(&["config", "check", "serve", "--config", file]);
+    let why = text(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && why.contains("central.toml"), "{why}");
+    assert!(why.contains("agencies = \"five\""), "{why}");
+    let agency = run_well(&["config", "init", "agency"]);
+    assert!(agency.contains("\n#batch_max_bets = 93\n"), "{agency}");
+}
+
+#[test]
+fn health_is_told_to_whoever_asks_and_by_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let http = ["--agencies", "5", "--http", "127.0.0.1:0"];
+    let mut central = Central::start(&folder.path().join("data"), "127.0.0.1:0", &http);
+    let address = Http::of(&mut central).address;
+    assert_eq!(run_well(&["health", "--http", &address]), "ready\n");
+    assert_eq!(run_well(&["health", "--listen", &central.address]), "accepts connections\n");
+    // Operators that can't be read.
+    fs::write(folder.path().join("data/operators.json"), "{").unwrap();
+    let not_ready = run(&["health", "--http", &address]);
+    let why = text(&not_ready.stderr);
+    assert!(not_ready.status.code() == Some(1) && why.contains("\"operators\":false"), "{why}");
+    // An agencies' port is no HTTP server.
+    let other = run(&["health", "--http", &central.address, "--time-max", "1s"]);
+    assert_eq!(other.status.code(), Some(1));
+    let config = folder.path().join("central.toml");
+    fs::write(&config, format!("http = \"{}\"\n", free_address())).unwrap();
+    assert_eq!(run(&["health", "--config", str(&config)]).status.code(), Some(1));
+    assert_eq!(run(&["health"]).status.code(), Some(2));
+}
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(run_well(&["completions", shell]).contains("require-standby"), "{shell}");
+    }
+    run_well(&["man", "--out", str(folder.path())]);
+    let page = fs::read_to_string(folder.path().join("bolillero-serve.1")).unwrap();
+    assert!(page.contains(r"\-\-require\-standby"), "{page}");
+    assert_eq!(run(&["man", "--out", "/nowhere"]).status.code(), Some(2));
+}

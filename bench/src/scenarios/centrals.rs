@@ -22,15 +22,22 @@ use crate::stores::postgres::protocol::{Copies, started};
 use crate::stores::postgres::{Servers, TABLE};
 use crate::usage::cpu_s;
 
-/// What is sent: agencies of each central and batches in flight of each, and how many batches of
-/// them a turn has at most.
+/// What is sent so that a turn stores about so many batches: agencies of each central, and batches
+/// in flight of each.
+///
+/// A central that waits for others finds all that is in flight when its turn comes. One that is
+/// alone begins its next turn while the last answers are on their way.
 #[derive(Clone, Copy)]
 struct Load {
-    agencies: u32,
-    window: usize,
+    group: usize,
+    alone: (u32, usize),
+    beside_others: (u32, usize),
 }
 
-const LOADS: [Load; 2] = [Load { agencies: 5, window: 1 }, Load { agencies: 8, window: 8 }];
+const LOADS: [Load; 2] = [
+    Load { group: 5, alone: (3, 2), beside_others: (5, 1) },
+    Load { group: 64, alone: (10, 8), beside_others: (8, 8) },
+];
 
 /// A database that is measured once.
 struct Database<'a> {
@@ -52,7 +59,7 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Vec<Group>> {
     }
     show("starting PostgreSQL");
     let sites = [false, true].map(|has_standby| Servers::start(setting, &[], has_standby));
-    let grouped = LOADS.map(|load| Rc::new(setting.typical.joined(load.group())));
+    let grouped = LOADS.map(|load| Rc::new(setting.typical.joined(load.group)));
     let mut cases = Vec::new();
     for (load, grouped) in LOADS.iter().zip(&grouped) {
         for servers in &sites {
@@ -63,13 +70,14 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Vec<Group>> {
                 let copies = Rc::new(Copies::new(grouped));
                 cases.push(Case::new(&format!("COPY by {centrals}"), move |time| {
                     let plan = Plan::lasting(time, grouped, 1);
-                    by_copy(servers, centrals, load.group(), &copies, &plan)
+                    by_copy(servers, centrals, load.group, &copies, &plan)
                 }));
             }
         }
         cases.push(Case::new("folder", |time| {
-            let plan = Plan::lasting(time, &setting.typical, load.window);
-            let mut slice = intake::slice(setting, &Start::of(load.agencies), &plan)?;
+            let (agencies, window) = load.alone;
+            let plan = Plan::lasting(time, &setting.typical, window);
+            let mut slice = intake::slice(setting, &Start::of(agencies), &plan)?;
             slice.central = None;
             Ok(slice)
         }));
@@ -115,13 +123,13 @@ fn group(
         columns.push(Column::of(copy_name, copy, first)?);
     }
     columns.push(Column::of(&folder.0, &folder.1, first)?);
-    let of_each = (load.agencies, load.window);
-    let mut group = Group::new(Scenario::Centrals, of_each, &setting.typical, columns);
+    let mut group = Group::new(Scenario::Centrals, load.alone, &setting.typical, columns);
     let standby = if servers.has_standby { "a synchronous" } else { "no" };
-    let copied = load.group();
+    let Load { group: copied, beside_others: (agencies, window), .. } = load;
     group.notes.push(format!(
-        "{standby} standby; agencies are those of each central; COPY of {copied} batches in a \
-         transaction; to_copy: the rate to that of COPY by as many writers, round by round"
+        "{standby} standby; each of several centrals has {agencies} agencies, {window} in flight \
+         each; COPY of {copied} batches in a transaction; to_copy: the rate to that of COPY by as \
+         many writers, round by round"
     ));
     Ok(group)
 }
@@ -137,7 +145,8 @@ fn of_centrals(
     let database = Database::create(servers);
     let store = servers.cluster.url(&database.name);
     said(setting.bolillero().args(["store", "init", "--store", &store]))?;
-    let agencies = count * load.agencies;
+    let (agencies, window) = if count == 1 { load.alone } else { load.beside_others };
+    let agencies = count * agencies;
     let start = |node: u32| {
         let node = format!("central-{node}");
         let mut start = Start::of(agencies).with(&["--node", &node]);
@@ -151,7 +160,7 @@ fn of_centrals(
     let of = |agency: u32| &centrals[(agency % count) as usize];
     let mut fleet = Fleet::new((1..=agencies).map(|it| Ok((of(it).connection(it)?, 0))))?;
     let before = Before::now(servers, &centrals)?;
-    let plan = Plan::lasting(time, &setting.typical, load.window);
+    let plan = Plan::lasting(time, &setting.typical, window);
     let mut slice = Slice::from(fleet.send(&plan)?);
     slice.more = before.used(&Before::now(servers, &centrals)?, &slice);
     drop(fleet);
@@ -190,13 +199,6 @@ fn by_copy(
     let stored = database.counted("SELECT count(*) FROM bets")?;
     database.remove(stored, &slice)?;
     Ok(slice)
-}
-
-impl Load {
-    /// Batches of a turn, at most.
-    fn group(self) -> usize {
-        self.agencies as usize * self.window
-    }
 }
 
 impl<'a> Database<'a> {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Command;
 use clap::builder::Resettable;
 use serde::Serialize;
@@ -38,10 +38,21 @@ pub(crate) fn layered<T: Serialize + DeserializeOwned>(
 
 fn merge<T: Serialize + DeserializeOwned>(given: T, text: &str) -> anyhow::Result<T> {
     // Parse it as settings first, for error messages with line and key.
-    toml::from_str::<T>(text)?;
+    toml::from_str::<T>(text).map_err(|error| without_passwords(&error, text))?;
     let mut table: toml::Table = toml::from_str(text)?;
     table.extend(toml::Table::try_from(given)?);
     Ok(table.try_into()?)
+}
+
+/// The error of a file; without the line, which may be a URL with a password.
+fn without_passwords(error: &toml::de::Error, text: &str) -> anyhow::Error {
+    let whole = error.to_string();
+    if !whole.contains("://") {
+        return anyhow!("{}", whole.trim_end());
+    }
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    anyhow!("line {line}: {}", error.message().split("://").next().unwrap_or_default())
 }
 
 /// Returns a required setting, or an error that names it.
@@ -148,6 +159,14 @@ mod tests {
         let given = Sample { a: Some(1), b: None };
         let merged = merge(given, "a = 2\nb = 'x'").unwrap();
         assert_eq!(merged, Sample { a: Some(1), b: Some("x".to_owned()) });
+    }
+
+    #[test]
+    fn a_password_in_a_line_that_is_wrong_is_not_shown() {
+        for text in ["a = 2\nb = 'postgres://a:secret@h/x' x", "a = 'postgres://a:secret@h'"] {
+            let words = format!("{:#}", merge(Sample::default(), text).unwrap_err());
+            assert!(!words.contains("secret") && words.contains("line"), "{words}");
+        }
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub const FORGET_TIME: Duration = Duration::from_secs(3600);
 pub const LEAVE_TIME_MAX: Duration = Duration::from_secs(1);
 /// Most centrals that are looked at, the newest.
 pub const NODES_MAX: i64 = 100;
+/// Longest time in which a turn judges those who act, before the rest of them is refused: it must end
+/// within [`IDLE_IN_TURN_TIME_MAX`], or nothing of it is stored.
+pub const JUDGED_TIME_MAX: Duration = Duration::from_secs(1);
 /// Most bytes of a group, unless its first decision has more.
 pub const GROUP_LEN_MAX: usize = 4 << 20;
 /// Most events read at once.
@@ -55,5 +58,7 @@ pub const SERVER_VERSION_MIN: i32 = 14;
 const _: () = {
     assert!(LOCK_TIME_MAX.as_millis() < STATEMENT_TIME_MAX.as_millis());
     assert!(IDLE_IN_TURN_TIME_MAX.as_millis() < STATEMENT_TIME_MAX.as_millis());
-    assert!(QUERY_TIME_MAX.as_millis() < IDLE_IN_TURN_TIME_MAX.as_millis());
+    // The last one that is judged asks on a connection that is there.
+    let judged = JUDGED_TIME_MAX.as_millis() + QUERY_TIME_MAX.as_millis();
+    assert!(judged < IDLE_IN_TURN_TIME_MAX.as_millis());
 };

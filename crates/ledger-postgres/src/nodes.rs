@@ -63,11 +63,13 @@ DELETE FROM node AS old WHERE beat_at < clock_timestamp() - $1::bigint * interva
   OR (beat_at < clock_timestamp() - $2::bigint * interval '1 ms' AND EXISTS \
     (SELECT FROM node AS later WHERE later.name = old.name AND later.id > old.id))";
 
+/// All that have shown that they live; if there are too many, the latest.
 const NODES: &str = "\
 SELECT id, name, id = $1, beat_at < clock_timestamp() - $2::bigint * interval '1 ms', \
   (extract(epoch FROM started_at) * 1000)::bigint, (extract(epoch FROM beat_at) * 1000)::bigint, \
   clock_ahead_ms, host, timeline, connections, CASE WHEN id <> $1 THEN presence::text END \
-FROM node ORDER BY id DESC LIMIT $3";
+FROM node WHERE beat_at > started_at OR id = $1 \
+ORDER BY id = $1 DESC, beat_at DESC LIMIT $3";
 
 const LEAVE: &str = "DELETE FROM node WHERE id = $1";
 
@@ -123,7 +125,9 @@ impl Nodes {
         // It is, where the row was deleted meanwhile.
         let is_missing: bool = beat.try_get(0)?;
         self.written = (!is_missing).then_some(presence);
-        Ok(nodes.iter().rev().map(Node::of).collect::<Result<_, _>>()?)
+        let mut nodes = nodes.iter().map(Node::of).collect::<Result<Vec<_>, _>>()?;
+        nodes.sort_by_key(|node| node.id);
+        Ok(nodes)
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::operators::attempts::{RATE_OF_ADDRESS, RATE_OF_NAME, RATE_OF_PAIR, Rate};
 use ::operators::limits::{
@@ -26,7 +26,7 @@ use tokio_postgres::{Client, Row};
 
 use crate::connections::{Connection, Connections};
 use crate::error::StoreError;
-use crate::limits::SESSION_USE_TIME;
+use crate::limits::{JUDGED_TIME_MAX, SESSION_USE_TIME};
 use crate::primary::{self, Primary, Seen};
 use crate::rows;
 use crate::schema;
@@ -51,6 +51,8 @@ pub(crate) struct OperatorsTurn {
 }
 
 struct Turn {
+    /// After that, nothing more is judged in it.
+    judged_until: Instant,
     /// What the turn has read: whoever judges asks a server that has it.
     known: Tip,
     /// The digest of the operators, as the turn found it.
@@ -67,7 +69,8 @@ impl OperatorsTurn {
 
     /// A turn begins: the operators are these, and nothing is decided.
     pub(crate) fn begin(&self, known: Tip, digest: DocumentDigest) {
-        *self.state.lock() = Some(Turn { known, digest, next: None });
+        let judged_until = now() + JUDGED_TIME_MAX;
+        *self.state.lock() = Some(Turn { judged_until, known, digest, next: None });
     }
 
     /// Returns the digest of the operators by which this turn's acts are judged; `None` where
@@ -185,6 +188,10 @@ impl Inner {
     /// found them, or as changes that were decided in it leave them.
     fn turn(&self) -> Result<(Tip, Arc<People>), OperatorsError> {
         let (known, digest) = match &*self.turn.state.lock() {
+            Some(turn) if now() >= turn.judged_until => {
+                let why = "the operators are read too slowly for this turn of the log";
+                return Err(OperatorsError(why.to_owned()));
+            }
             Some(Turn { known, next: Some((next, _)), .. }) => {
                 return Ok((*known, Arc::clone(next)));
             }
@@ -356,6 +363,7 @@ impl OperatorStore for SharedOperators {
         let keys: Vec<_> = limited.iter().map(|(key, _)| key.as_str()).collect();
         self.0.ask(async |client| {
             client.batch_execute(BEGIN_SOON_DURABLE).await?;
+            client.batch_execute("SET LOCAL lock_timeout = 1000").await?;
             // One attempt is counted after another.
             client.execute("SELECT pg_advisory_xact_lock($1)", &[&ATTEMPTS_LOCK]).await?;
             client.batch_execute("DELETE FROM attempt WHERE paid_at <= clock_timestamp()").await?;
@@ -522,4 +530,9 @@ async fn replace<E>(
         None if replaced == 1 => Ok(()),
         None => Err(ReplaceError::Failed("the operators were not replaced".to_owned())),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a turn judges is bounded")]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
@@ -100,19 +101,23 @@ async fn watch(
     let begin = "SET synchronous_commit = off; LISTEN bolillero";
     session.ask(async |client| client.batch_execute(begin).await).await?;
     let mut nodes = Nodes::prepared(session).await?;
-    let mut beats_due_in = 0;
+    let timeline = watched.store.state().timeline;
+    let mut next_beat = Instant::now();
     loop {
+        if watched.store.state().timeline > timeline {
+            // This one would go on to answer, and nobody looks at it any more.
+            return Err(AskError::Lost("another server was promoted".to_owned()));
+        }
         let events = "SELECT events FROM ledger";
         let row = session.ask(async |client| client.query_one(events, &[]).await).await?;
         let events: i64 = row.try_get(0)?;
         if events != signed(watched.durable.tip().sequence) {
             watcher.wake();
         }
-        if beats_due_in == 0 {
+        if Instant::now() >= next_beat {
             watcher.see(Ok(nodes.beat(session, watched, watcher.shown()).await?));
-            beats_due_in = BEAT_TIME.as_millis() / WATCH_TIME.as_millis();
+            next_beat = Instant::now() + BEAT_TIME;
         }
-        beats_due_in -= 1;
         session.hear(WATCH_TIME).await?;
     }
 }

@@ -6,11 +6,11 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use engine::LedgerId;
-use engine::conformance::TestClock;
+use engine::conformance::{TestClock, wait};
+use engine::{Engine, LedgerId};
 use ledger_postgres::{Node, Options, PostgresLog, Shown, Status, Target, Watch, Watcher, schema};
 use lottery::Timestamp;
-use test_postgres::Proxy;
+use test_postgres::{Cluster, Proxy};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A central looks every two seconds.
@@ -96,9 +96,12 @@ fn centrals_see_each_other_and_who_is_away() {
     // Earlier runs: one that a later run of its name follows, one away for long, one not for long.
     for (name, age) in [("a", "11 s"), ("c", "2 h"), ("d", "11 s")] {
         sql(&format!(
-            "INSERT INTO node (name, beat_at) VALUES ('{name}', clock_timestamp() - interval '{age}')"
+            "INSERT INTO node (name, started_at, beat_at) \
+             VALUES ('{name}', now() - interval '1 day', now() - interval '{age}')"
         ));
     }
+    // One that never showed that it lives, as a copy.
+    sql("INSERT INTO node (name) VALUES ('copy')");
     let first = Central::start("a", &url, now);
     first.sees("d- a");
     let second = Central::start("b", &through, now + 300_000);
@@ -124,8 +127,9 @@ fn centrals_see_each_other_and_who_is_away() {
     proxy.swallow();
     assert!(second.until("that it can't see", Result::is_err).is_err());
     let age = |time: &str| {
-        let aged = "UPDATE node SET beat_at = beat_at - interval";
-        sql(&format!("{aged} '{time}' WHERE id = {}", other.id));
+        let aged = "beat_at = beat_at - age, started_at = started_at - age";
+        let of = format!("FROM (SELECT interval '{time}' AS age) AS given WHERE id = {}", other.id);
+        sql(&format!("UPDATE node SET {aged} {of}"));
     };
     age("11 s");
     assert_eq!(first.sees("d- a b-")[2].shown, other.shown, "what it showed last");
@@ -141,5 +145,30 @@ fn centrals_see_each_other_and_who_is_away() {
     // One that ends says so.
     drop(second.watch);
     first.sees("d- a");
-    assert_eq!(sql("SELECT string_agg(name, ' ' ORDER BY id) FROM node"), "d a");
+    assert_eq!(sql("SELECT string_agg(name, ' ' ORDER BY id) FROM node"), "d copy a");
+}
+
+#[test]
+fn after_a_promotion_centrals_are_seen_at_the_new_primary() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let mut cluster = Cluster::with(&["synchronous_standby_names=b"]);
+    let standby = cluster.add_standby("b", 0);
+    let database = cluster.create_database(None);
+    let target: Target = cluster.url(&database).parse().unwrap();
+    schema::init(&target, LedgerId([7; 16])).unwrap();
+    let log = PostgresLog::open(&target, Options::new("a")).unwrap();
+    let (teller, seen) = mpsc::channel();
+    let watch = Watch::start(log.watched(), Arc::new(Telling(teller))).unwrap();
+    let engine = Engine::start(Box::new(log), Arc::<TestClock>::default()).unwrap();
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap().unwrap()[0].timeline, 1);
+    // The old primary goes on to answer, and can't commit any more. The new one can.
+    cluster.server(standby).configure(&["synchronous_standby_names="]);
+    cluster.server(standby).reload();
+    cluster.server(standby).promote();
+    let renewed = "SELECT bool_or(timeline = 2) FROM node";
+    wait(|done| engine.keep_time(done)).unwrap();
+    cluster.server(standby).until(&database, renewed);
+    drop(watch);
 }

@@ -5,6 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use clap::builder::StyledStr;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
+use ledger_postgres::Target;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -92,7 +94,8 @@ pub(crate) fn run(args: &ConfigArgs) -> Result<(), Ending> {
 }
 
 fn create(path: &Path, text: &str) -> Result<(), Ending> {
-    let made = OpenOptions::new().write(true).create_new(true).open(path);
+    // A password may be put into it.
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
     written.with_context(|| format!("can't create {}", path.display())).map_err(Ending::Failed)?;
     print(&format!("wrote {}: remove the # before what you set\n", path.display()))
@@ -233,15 +236,8 @@ fn hidden(key: &str, value: &toml::Value) -> String {
     if key != "store" {
         return text;
     }
-    let user_end = text.rfind('@');
-    let password =
-        text.find("://").and_then(|scheme| text[scheme + 3..].find(':').map(|at| scheme + 3 + at));
-    match (password, user_end) {
-        (Some(begin), Some(end)) if begin < end => {
-            format!("{}:(hidden){}", &text[..begin], &text[end..])
-        }
-        _ => text,
-    }
+    let target = text.parse::<Target>();
+    target.map_or_else(|_| "(hidden)".to_owned(), |target| target.to_string())
 }
 
 #[cfg(test)]
@@ -272,7 +268,8 @@ mod tests {
     #[test]
     fn passwords_are_hidden() {
         let shown = |text: &str| hidden("store", &toml::Value::from(text));
-        assert_eq!(shown("postgres://ana:a:b@c@db/x"), "postgres://ana:(hidden)@db/x");
-        assert_eq!(shown("postgres://ana@db:5432/x"), "postgres://ana@db:5432/x");
+        let url = "postgres://ana:secret@127.0.0.1,127.0.0.2/x?password=secret";
+        assert_eq!(shown(url), "postgres://ana@127.0.0.1:5432,127.0.0.2:5432/x");
+        assert_eq!(shown("postgres://ana:secret"), "(hidden)");
     }
 }

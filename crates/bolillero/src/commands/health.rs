@@ -1,10 +1,10 @@
 //! `bolillero health`: asks a central on this machine whether it is ready, for supervisors and
 //! containers without other programs.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
@@ -23,7 +23,9 @@ With --http it asks /readyz, as --http of serve has it. Without, it connects to 
 agencies: then only that the central accepts connections is known.";
 
 /// Longest answer that is read.
-const ANSWER_LEN_MAX: u64 = 64 << 10;
+const ANSWER_LEN_MAX: usize = 64 << 10;
+/// How much of it is shown.
+const SHOWN_CHARS_MAX: usize = 1_000;
 const TIME_MAX_DEFAULT: Duration = Duration::from_secs(3);
 
 /// Where the central is: as for `serve`.
@@ -51,8 +53,11 @@ pub(crate) struct HealthArgs {
 pub(crate) fn run(args: HealthArgs) -> Result<(), Ending> {
     let file: ServeArgs = settings::layered(ServeArgs::default(), args.config.as_deref())?;
     let time_max = args.time_max.map_or(TIME_MAX_DEFAULT, |Span(time)| time);
-    let http = args.http.or_else(|| file.http_address());
-    let listen = args.listen.map(|it| it.address).or_else(|| file.agencies_address());
+    // What is given on the command line or as a variable comes before the file.
+    let (http, listen) = match (args.http, args.listen) {
+        (None, None) => (file.http_address(), file.agencies_address()),
+        (http, listen) => (http, listen.map(|listen| listen.address)),
+    };
     match (http, listen) {
         (Some(address), _) => print(&ready(&address, time_max)?),
         (None, Some(address)) => {
@@ -68,22 +73,36 @@ pub(crate) fn run(args: HealthArgs) -> Result<(), Ending> {
 
 /// Returns what the central answers if it is ready.
 fn ready(address: &str, time_max: Duration) -> Result<String, Ending> {
+    let end = now() + time_max;
     let mut stream = connected(address, time_max)?;
     let mut answer = Vec::new();
-    let asked = (|| {
-        stream.set_read_timeout(Some(time_max))?;
+    let asked = (|| -> io::Result<()> {
         stream.set_write_timeout(Some(time_max))?;
-        let request =
-            format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes())?;
-        stream.take(ANSWER_LEN_MAX).read_to_end(&mut answer)
+        write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        let mut part = [0; 4096];
+        while answer.len() < ANSWER_LEN_MAX {
+            let left = end.saturating_duration_since(now());
+            if left.is_zero() {
+                return Err(io::Error::from(io::ErrorKind::TimedOut));
+            }
+            stream.set_read_timeout(Some(left))?;
+            match stream.read(&mut part)? {
+                0 => break,
+                len => answer.extend_from_slice(&part[..len]),
+            }
+        }
+        Ok(())
     })();
     asked.with_context(|| format!("{address} does not answer"))?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     match head.split(' ').nth(1) {
         Some("200") => Ok("ready\n".to_owned()),
-        Some("503") => Err(Ending::Failed(anyhow!("{address} is not ready: {}", body.trim()))),
+        Some("503") => {
+            let body: String = body.chars().take(SHOWN_CHARS_MAX).collect();
+            let body = body.split_whitespace().collect::<Vec<_>>().join(" ");
+            Err(Ending::Failed(anyhow!("{address} is not ready: {body}")))
+        }
         _ => Err(Ending::Failed(anyhow!("{address} does not answer as a central does"))),
     }
 }
@@ -114,4 +133,9 @@ fn reached(address: IpAddr) -> IpAddr {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
         other => other,
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long an answer takes is bounded")]
+fn now() -> Instant {
+    Instant::now()
 }

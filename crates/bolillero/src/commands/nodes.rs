@@ -21,6 +21,9 @@ pub(super) struct Neighbour {
     presence: OnceLock<Arc<Presence>>,
 }
 
+/// What is told of last messages is in steps: what has not changed is not written again.
+const TOLD_STEP_MS: u64 = 10_000;
+
 /// A connection as centrals tell it to each other. A newer program may tell more.
 #[derive(Serialize, Deserialize)]
 struct Told {
@@ -28,6 +31,7 @@ struct Told {
     peer: SocketAddr,
     certified: bool,
     agency: Option<u32>,
+    vouched: bool,
     draw: Option<String>,
     since_ms: u64,
     last_message_ms: u64,
@@ -71,6 +75,18 @@ impl Watcher for Neighbour {
 }
 
 fn node(node: ledger_postgres::Node) -> Node {
+    // Its clock may be wrong: nothing happened after it told it.
+    let at = |ms: u64| {
+        let by_the_database = ms.saturating_add_signed(node.clock_ahead_ms.saturating_neg());
+        Timestamp(by_the_database).min(node.beat_at)
+    };
+    let connected = |told: Told| {
+        let Told { id, peer, certified, agency, vouched, draw, since_ms, last_message_ms } = told;
+        let draw = draw.as_deref().and_then(DrawName::stored);
+        let (agency, since) = (agency.map(AgencyId), at(since_ms));
+        let last_message = at(last_message_ms);
+        Connected { id, peer, certified, agency, vouched, draw, since, last_message }
+    };
     // What another program tells may be unknown here: then how many there are is all that is known.
     let told: Vec<Told> = serde_json::from_str(&node.shown.presence).unwrap_or_default();
     Node {
@@ -84,7 +100,7 @@ fn node(node: ledger_postgres::Node) -> Node {
         host: node.host,
         timeline: node.timeline,
         connections: node.shown.connections,
-        connected: told.into_iter().take(CONNECTIONS_TOLD_MAX).map(Connected::from).collect(),
+        connected: told.into_iter().take(CONNECTIONS_TOLD_MAX).map(connected).collect(),
     }
 }
 
@@ -95,24 +111,10 @@ impl Told {
             peer: connected.peer,
             certified: connected.certified,
             agency: connected.agency.map(|agency| agency.0),
+            vouched: connected.vouched,
             draw: connected.draw.as_ref().map(DrawName::to_string),
             since_ms: connected.since.0,
-            last_message_ms: connected.last_message.0,
-        }
-    }
-}
-
-impl From<Told> for Connected {
-    fn from(told: Told) -> Self {
-        let Told { id, peer, certified, agency, draw, since_ms, last_message_ms } = told;
-        Self {
-            id,
-            peer,
-            certified,
-            agency: agency.map(AgencyId),
-            draw: draw.as_deref().and_then(DrawName::stored),
-            since: Timestamp(since_ms),
-            last_message: Timestamp(last_message_ms),
+            last_message_ms: connected.last_message.0 / TOLD_STEP_MS * TOLD_STEP_MS,
         }
     }
 }
@@ -128,9 +130,10 @@ mod tests {
             peer: "[::1]:4000".parse().unwrap(),
             certified: true,
             agency: Some(AgencyId(u32::MAX)),
+            vouched: true,
             draw: DrawName::new("nocturna \"ñ\"").ok(),
-            since: Timestamp(1),
-            last_message: Timestamp(2),
+            since: Timestamp(15_000),
+            last_message: Timestamp(20_000),
         };
         let told = serde_json::to_string(&[Told::of(&connected)]).unwrap();
         let shown = Shown { connections: 1, presence: told };
@@ -140,13 +143,17 @@ mod tests {
             is_this: false,
             is_away: false,
             started_at: Timestamp(3),
-            beat_at: Timestamp(4),
-            clock_ahead_ms: -5,
+            beat_at: Timestamp(24_000),
+            clock_ahead_ms: 0,
             host: "db1:5432".to_owned(),
             timeline: 6,
             shown,
         };
         assert_eq!(node(told.clone()).connected, [connected]);
+        for (clock_ahead_ms, expected) in [(3_000, 12_000), (-9_000, 24_000), (i64::MIN, 24_000)] {
+            let told = ledger_postgres::Node { clock_ahead_ms, ..told.clone() };
+            assert_eq!(node(told).connected[0].since, Timestamp(expected));
+        }
         for unknown in ["", "{}", "[{\"id\":1}]", "[1]"] {
             let shown = Shown { connections: 1, presence: unknown.to_owned() };
             let unknown = node(ledger_postgres::Node { shown, ..told.clone() });

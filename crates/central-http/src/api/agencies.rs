@@ -220,7 +220,7 @@ impl AgencyView {
 
 impl ConnectionView {
     fn of((node, connected): At, nodes: Option<&Nodes>, now: Timestamp) -> Self {
-        let Connected { id, peer, certified, agency, draw, since, last_message } = connected;
+        let Connected { id, peer, certified, agency, draw, since, last_message, .. } = connected;
         let told_by = node.and_then(|node| nodes?.find(node)).filter(|it| !it.is_this);
         Self {
             node,

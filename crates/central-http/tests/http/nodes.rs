@@ -16,6 +16,7 @@ fn node(id: u32, name: &str, agency: Option<u32>) -> Node {
         peer: ([10, 0, 0, 7], 4000).into(),
         certified: true,
         agency: Some(AgencyId(agency)),
+        vouched: true,
         draw: Some(DrawName::new("nocturna").unwrap()),
         since: Timestamp(0),
         last_message: Timestamp(0),

@@ -15,6 +15,8 @@ pub struct Connected {
     pub certified: bool,
     /// The agency of its last message, or of its certificate.
     pub agency: Option<AgencyId>,
+    /// Whether that agency is more than a claim: by a certificate, or in a draw of its.
+    pub vouched: bool,
     /// The draw of its first message.
     pub draw: Option<DrawName>,
     /// When it was accepted.

@@ -214,7 +214,7 @@ impl Presence {
         let mut connections = self.connections.lock();
         for one in nodes.iter().flat_map(|node| &node.connected) {
             // As here, a mere claim is not remembered.
-            if let Some(agency) = one.agency.filter(|_| one.certified || one.draw.is_some()) {
+            if let Some(agency) = one.agency.filter(|_| one.vouched) {
                 connections.leaves(agency, one.last_message);
             }
         }
@@ -483,6 +483,7 @@ impl Live {
             peer: self.peer,
             certified: matches!(self.identity, Identity::Certified { .. }),
             agency: self.agency(),
+            vouched: self.known_agency().is_some(),
             draw: self.draw.get().map(|draw| draw.terms.name.clone()),
             since: self.since,
             last_message: Timestamp(self.last_message.load(Ordering::Relaxed)),
@@ -662,6 +663,7 @@ mod tests {
                 peer: peer(),
                 certified: false,
                 agency: Some(AgencyId(agency)),
+                vouched: true,
                 draw: Some(draw),
                 since,
                 last_message: since,

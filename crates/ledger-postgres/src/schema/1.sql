@@ -88,14 +88,14 @@ CREATE INDEX attempt_by_time ON attempt (paid_at);
 -- that nobody renews is deleted after an hour; events keep its number.
 CREATE TABLE node (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name text NOT NULL,
-    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- When it was renewed.
-    beat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    name text NOT NULL CHECK (length(name) <= 200),
+    started_at timestamptz NOT NULL DEFAULT now(),
+    -- When it was renewed; at first when it began, until it shows that it lives.
+    beat_at timestamptz NOT NULL DEFAULT now() CHECK (isfinite(beat_at)),
     -- By how much its clock was ahead of the database's.
     clock_ahead_ms bigint NOT NULL DEFAULT 0,
     -- The server that it writes to, and that server's timeline.
-    host text NOT NULL DEFAULT '',
+    host text NOT NULL DEFAULT '' CHECK (length(host) <= 500),
     timeline bigint NOT NULL DEFAULT 0,
     -- The agencies' connections: how many, and a list of objects.
     connections bigint NOT NULL DEFAULT 0,

@@ -5,10 +5,11 @@
 //! full form in a command of its own: docs/commands.md.
 
 use crate::steps::{cargo, step};
-use crate::tools::{BROWSER, Missing, PYTHON, VALGRIND};
+use crate::tools::{BROWSER, Missing, PACKAGING, PYTHON, VALGRIND};
 use crate::torture::Ending;
 use crate::{
-    bench, browser, clients, instructions, models, planted, runs, schemathesis, tidy, torture,
+    bench, browser, clients, instructions, models, package, planted, runs, schemathesis, tidy,
+    torture,
 };
 
 const FMT: &str = "fmt --all --check";
@@ -61,6 +62,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if !missing.any_of(&[PYTHON]) {
         step("schemathesis", || schemathesis::run(SCHEMATHESIS_EXAMPLES, 0))?;
         step("clients", clients::run)?;
+    }
+    if !missing.any_of(&[PACKAGING]) {
+        step("package", || package::run(None))?;
     }
     if !missing.any_of(&[VALGRIND]) {
         step("instructions", || instructions::run(false))?;

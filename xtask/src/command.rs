@@ -1,5 +1,7 @@
 //! The command line: which command, with what.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand, value_parser};
 
 use crate::torture::Ending;
@@ -122,6 +124,20 @@ pub(crate) enum Command {
         /// How the central is stopped under load
         #[arg(long, value_name = "HOW", value_enum, default_value_t = Ending::Kill)]
         ending: Ending,
+    },
+
+    /// Make the Debian package
+    ///
+    /// Packages the release build with its unit of systemd, manual pages and completions, below
+    /// target/package. Checks that the unit exposes little and allows every system call of a day,
+    /// and, as root, installs, upgrades, removes and purges the package in a folder. Requires
+    /// Debian's systemd and strace.
+    #[command(after_help = "Examples:\n  cargo xtask package\n  \
+                            cargo xtask package --program target/debug/bolillero")]
+    Package {
+        /// Package this program instead of a release build
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
     },
 
     /// Count the instructions to read a bet

@@ -14,6 +14,7 @@ mod command;
 mod fuzz;
 mod instructions;
 mod models;
+mod package;
 mod planted;
 mod program;
 mod python;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Corrupt { first_seed, folders } => runs::corrupt(first_seed, folders),
         Command::Planted { names, few } => planted::run(&names, few),
         Command::Models { replay } => models::run(&replay),
+        Command::Package { program } => package::run(program),
         Command::Instructions { record } => instructions::run(record),
         Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),
         Command::Clients => clients::run(),

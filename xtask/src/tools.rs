@@ -37,6 +37,11 @@ pub(crate) const PYTHON: Tool = tool(
 );
 pub(crate) const VALGRIND: Tool =
     tool(&["valgrind", "--version"], &["valgrind"], "counting instructions");
+pub(crate) const PACKAGING: Tool = tool(
+    &["sh", "-c", "dpkg-deb --version && systemd-analyze --version && strace -V"],
+    &["systemd", "strace"],
+    "the Debian package, and the unit of systemd in it",
+);
 pub(crate) const POSTGRES: Tool = tool(
     &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
     &["postgresql"],
@@ -44,10 +49,11 @@ pub(crate) const POSTGRES: Tool = tool(
 );
 
 /// All there are. Those without a name are looked for by the tests that need them.
-const ALL: [Tool; 10] = [
+const ALL: [Tool; 11] = [
     BROWSER,
     PYTHON,
     VALGRIND,
+    PACKAGING,
     POSTGRES,
     tool(
         &["redis-server", "--version"],

@@ -17,6 +17,7 @@ mod output;
 mod random;
 mod settings;
 mod signals;
+mod supervisor;
 
 use std::process::ExitCode;
 

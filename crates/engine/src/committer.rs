@@ -132,6 +132,7 @@ impl Committer {
         }
         self.full = None;
         while !self.waiting.is_empty() && self.poison.is_none() {
+            self.groups.begin();
             if self.begin() == Next::Stop {
                 return true;
             }

@@ -10,6 +10,7 @@ const BOUNDS: [u64; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 40
 pub struct Groups {
     counts: [AtomicU64; BOUNDS.len() + 1],
     events: AtomicU64,
+    begun: AtomicU64,
 }
 
 impl Groups {
@@ -23,6 +24,17 @@ impl Groups {
     #[must_use]
     pub fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of groups begun, also those that became empty or that the log did not take.
+    /// It grows with each request while the engine works.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn add(&self, events: u64) {

@@ -15,6 +15,7 @@ use operators::{OperatorStore, OperatorsFolder};
 use super::nodes::Neighbour;
 use super::serve::SystemClock;
 use crate::exit::Ending;
+use crate::supervisor;
 
 /// Where a central's ledger is.
 pub(super) enum Place {
@@ -110,11 +111,15 @@ fn open_shared(
     Ok(Opened { engine, kept, keeping: Keeping::Shared(watch, neighbour) })
 }
 
-/// Logs a change of the store's state.
+/// Logs a change of the store's state, and tells the service manager.
 fn log_state(before: &StoreState, now: &StoreState) {
+    if before.away.is_some() && now.away.is_none() {
+        supervisor::store_is_away(false);
+    }
     match &now.away {
         Some(why) if before.away.is_none() => {
             tracing::warn!(action = "store", result = "fail", error = %why);
+            supervisor::store_is_away(true);
         }
         None if before.away.is_some() || before.host != now.host => tracing::info!(
             action = "store",

@@ -25,6 +25,7 @@ use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::random::secret_bytes;
 use crate::settings::{ReadSettings, is_false, needed};
+use crate::supervisor::{self, Pulse};
 use crate::{descriptors, settings, signals};
 
 const EXAMPLES: &str = "\
@@ -263,9 +264,11 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         None => None,
     };
     let clock = Arc::new(SystemClock);
+    supervisor::opens();
     let Opened { engine, kept, keeping } = place.open(clock.clone())?;
     bound.check_draws(engine.view())?;
     let (shared, groups) = (Arc::clone(&engine), Arc::clone(engine.groups()));
+    let pulse = Pulse::of(Arc::clone(&engine), kept.health.store.clone());
     let looked_after = &keeping;
     let served = runtime.block_on(async move {
         let shutdown = signals::shutdown_token().context("can't listen for signals")?;
@@ -280,9 +283,11 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         }
         let listeners = bound.listen(hangups)?;
         servers.push(Box::new(AgencyServer::new(central.service(), &limits, listeners)?));
+        let telling = tokio::spawn(supervisor::accompany(pulse, shutdown.clone()));
         // Runs as a task, so that it is scheduled fairly with those of the connections.
         let serving = tokio::spawn(central.serve(servers, shutdown));
         serving.await.context("the central panicked")?.context("the central stopped")?;
+        telling.await.context("telling the service manager panicked")?;
         Ok(())
     });
     runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);

@@ -29,6 +29,7 @@ mod private_folders;
 mod prometheus;
 mod raw_conversations;
 mod refused_folders;
+mod service_manager;
 mod shared_store;
 mod shutdown;
 mod stored_names;

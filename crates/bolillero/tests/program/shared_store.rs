@@ -1,9 +1,12 @@
 //! Several centrals on a real PostgreSQL, set up as docs/many-centrals.md says. Left out without
 //! Debian's PostgreSQL.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 use test_postgres::Cluster;
 
+use crate::service_manager::{FED, Manager, OPENS, READY, STOPS};
 use crate::support::http::{Http, add_operator, add_operator_in};
 use crate::support::raw::{Raw, ack, bets, finish, get_winners, winners};
 use crate::support::{
@@ -11,6 +14,7 @@ use crate::support::{
 };
 
 const DOCUMENT: &str = include_str!("../../../../docs/many-centrals.md");
+const SECOND: Duration = Duration::from_secs(1);
 /// Small batches, one at a time, so that a day takes long enough to be interrupted.
 const SLOWLY: &[&str] = &["--batch-max-bets", "4", "--window", "1"];
 
@@ -218,6 +222,28 @@ fn a_central_that_is_killed_while_it_stores_the_draw_leaves_it_to_another() {
     let intact = run_well(&[&["check"], &from[..]].concat());
     assert!(intact.starts_with("intact up to record "), "{intact}");
     assert_eq!(second.process.terminate().code, Some(0));
+}
+
+#[test]
+fn the_watchdog_is_fed_while_the_database_is_away() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, manager) = (Store::prepared(), Manager::in_folder(folder.path()));
+    // Nothing that is asked now can be settled before the standby is back.
+    let standby = store.add_standby();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--store", &store.central];
+    let central = manager.start(&[&serve[..], &["--agencies", "1"]].concat(), 2 * SECOND);
+    assert_eq!([manager.told(), manager.told()], [OPENS, READY]);
+    store.cluster.server_mut(standby).kill();
+    let away = "STATUS=waits for the store, which is away: the log says why\n";
+    manager.fed_until(away);
+    (0..5).for_each(|_| assert_eq!(manager.told(), FED));
+    store.cluster.server_mut(standby).start();
+    manager.fed_until("STATUS=accepts connections\n");
+    assert_eq!(central.process.terminate().code, Some(0));
+    manager.fed_until(STOPS);
 }
 
 #[test]

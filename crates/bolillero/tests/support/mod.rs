@@ -29,7 +29,8 @@ pub fn bolillero() -> Command {
             command.env_remove(name);
         }
     }
-    for name in ["LC_ALL", "LC_MESSAGES", "LANG"] {
+    for name in ["LC_ALL", "LC_MESSAGES", "LANG", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]
+    {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());
@@ -100,8 +101,13 @@ pub struct Ended {
 
 impl Process {
     pub fn start(args: &[&str]) -> Self {
+        Self::start_with(&[], args)
+    }
+
+    /// Starts the program with environment variables.
+    pub fn start_with(environment: &[(&str, &str)], args: &[&str]) -> Self {
         let mut command = bolillero();
-        command.args(args);
+        command.args(args).envs(environment.iter().copied());
         Self::of(command)
     }
 

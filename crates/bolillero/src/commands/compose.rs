@@ -28,7 +28,7 @@ const CENTRALS_OF_STORE: u32 = 3;
 /// What all containers have in common, the agencies, and the centrals.
 const COMMON: &str = "\
 x-container: &container
-  image: ${BOLILLERO_IMAGE:-bolillero}
+  image: bolillero
   networks: [lottery]
   read_only: true
   cap_drop: [ALL]

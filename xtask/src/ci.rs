@@ -1,15 +1,15 @@
 //! `cargo xtask ci`: all that must be green before a change is merged, the quick ones first.
 //!
 //! Needs Rust alone. Steps that need other programs are left out where these are missing, and said
-//! to be; where CI is set nothing may be left out. What takes long has its small form here and its
-//! full form in a command of its own: docs/commands.md.
+//! to be; where CI is set nothing that can be installed may be left out. What takes long has its
+//! small form here and its full form in a command of its own: docs/commands.md.
 
 use crate::steps::{cargo, step};
-use crate::tools::{BROWSER, Missing, PACKAGING, PYTHON, VALGRIND};
+use crate::tools::{BROWSER, DOCKER, Missing, PACKAGING, PYTHON, VALGRIND};
 use crate::torture::Ending;
 use crate::{
-    bench, browser, clients, instructions, models, package, planted, runs, schemathesis, tidy,
-    torture,
+    bench, browser, clients, container, instructions, models, package, planted, runs, schemathesis,
+    tidy, torture,
 };
 
 const FMT: &str = "fmt --all --check";
@@ -56,6 +56,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("planted", || planted::run(&[], true))?;
     step("torture", || torture::run(TORTURE_ROUNDS, 0, Ending::Kill))?;
     step("torture, ended in order", || torture::run(TORTURE_ROUNDS, 0, Ending::Sigterm))?;
+    if !missing.any_of(&[DOCKER]) {
+        step("container", container::run)?;
+    }
     if !missing.any_of(&[BROWSER, PYTHON]) {
         step("browser", browser::run)?;
     }

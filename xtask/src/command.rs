@@ -164,6 +164,17 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  cargo xtask hostile")]
     Hostile,
 
+    /// Build the image, and play a lottery day in containers of it
+    ///
+    /// Builds the static program and the image `bolillero`, of 20 MB at most. Then a central and five
+    /// agencies on generated bets, by plain docker: the central is stopped and another one goes on
+    /// with its volume and other mounted settings, an agency is stopped and started again, one loses
+    /// its network. Has docker compose read the compose file, where it is installed. With
+    /// BOLILLERO_REAL_BETS, the folder of five files, plays a day on those, too. Requires docker,
+    /// and libc's static library.
+    #[command(after_help = "Example:\n  cargo xtask container")]
+    Container,
+
     /// Run a lottery day through the console in a real browser
     ///
     /// Plays two operators, with five agencies and a phone. Writes screenshots to target/browser.

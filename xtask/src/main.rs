@@ -11,6 +11,7 @@ mod browser;
 mod ci;
 mod clients;
 mod command;
+mod container;
 mod fuzz;
 mod instructions;
 mod models;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Instructions { record } => instructions::run(record),
         Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),
         Command::Clients => clients::run(),
+        Command::Container => container::run(),
         Command::Browser => browser::run(),
         Command::Screenshots => browser::screenshots(),
         Command::Hostile => runs::hostile(),

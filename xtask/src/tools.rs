@@ -1,8 +1,8 @@
 //! Programs beside Rust that some checks need.
 //!
 //! Where one is missing, its checks are left out; the gate says so at its start and at its end, and
-//! how to get the program. Where the variable CI is set, nothing may be left out: a missing program
-//! is a failure, at once.
+//! how to get the program. Where the variable CI is set, a missing program is a failure, at once. The
+//! exception is docker: its engine can't be installed where the gate itself runs in a container.
 
 use std::process::{Command, Stdio};
 
@@ -10,7 +10,7 @@ use anyhow::ensure;
 
 use crate::program;
 
-/// Set, to anything, where nothing may be left out.
+/// Set, to anything, where nothing that can be installed may be left out.
 const ALL_ASKED_FOR: &str = "CI";
 
 /// A program, or what else has to be on the machine.
@@ -18,7 +18,7 @@ const ALL_ASKED_FOR: &str = "CI";
 pub(crate) struct Tool {
     /// A command that succeeds where the tool is installed.
     probe: &'static [&'static str],
-    /// Debian's packages that bring it.
+    /// Debian's packages that bring it; none for what belongs to the machine.
     packages: &'static [&'static str],
     /// What is left out without it.
     checks: &'static str,
@@ -47,11 +47,17 @@ pub(crate) const POSTGRES: Tool = tool(
     &["postgresql"],
     "several centrals on a real PostgreSQL, PostgreSQL in the short measurement beside other stores",
 );
+pub(crate) const DOCKER: Tool = tool(
+    &["docker", "version", "--format", "{{.Server.Version}}"],
+    &[],
+    "the image, and a day in containers",
+);
 
 /// All there are. Those without a name are looked for by the tests that need them.
-const ALL: [Tool; 11] = [
+const ALL: [Tool; 12] = [
     BROWSER,
     PYTHON,
+    DOCKER,
     VALGRIND,
     PACKAGING,
     POSTGRES,
@@ -92,7 +98,7 @@ impl Missing {
     /// Looks for all tools, and says what is left out without those that are missing.
     ///
     /// # Errors
-    /// When some are missing and nothing may be left out.
+    /// When some are missing that may not be.
     pub(crate) fn look() -> anyhow::Result<Self> {
         let tools = ALL.into_iter().filter(|tool| !tool.is_installed()).collect();
         let missing = Self { tools };
@@ -115,8 +121,9 @@ impl Missing {
 
     fn check(&self, all_asked_for: bool) -> anyhow::Result<()> {
         ensure!(
-            !all_asked_for || self.tools.is_empty(),
-            "{ALL_ASKED_FOR} is set, so nothing may be left out, but this machine lacks tools for\n{}",
+            !all_asked_for || self.tools.iter().all(|tool| tool.packages.is_empty()),
+            "{ALL_ASKED_FOR} is set, so only what can't be installed may be left out, but this machine \
+             lacks tools for\n{}",
             self.describe()
         );
         Ok(())
@@ -124,8 +131,11 @@ impl Missing {
 
     fn describe(&self) -> String {
         let line = |Tool { probe, packages, checks }: &Tool| {
-            let (probe, packages) = (probe.join(" "), packages.join(" "));
-            format!("      {checks} (`{probe}` fails): apt-get install {packages}")
+            let remedy = match packages {
+                [] => "needs a running engine; left out where CI is set, too".to_owned(),
+                packages => format!("apt-get install {}", packages.join(" ")),
+            };
+            format!("      {checks} (`{}` fails): {remedy}", probe.join(" "))
         };
         self.tools.iter().map(line).collect::<Vec<_>>().join("\n")
     }
@@ -157,6 +167,8 @@ mod tests {
         missing.check(false).unwrap();
         assert!(missing.check(true).unwrap_err().to_string().contains("CI is set"));
         Missing { tools: vec![] }.check(true).unwrap();
+        Missing { tools: vec![DOCKER] }.check(true).unwrap();
+        assert!(Missing { tools: vec![DOCKER, nowhere] }.check(true).is_err());
     }
 
     #[test]

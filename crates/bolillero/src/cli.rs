@@ -3,9 +3,9 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, CompletionsArgs, ConfigArgs, CopyArgs, DemoArgs,
-    ExportArgs, GenerateArgs, HealthArgs, ManArgs, OperatorArgs, PkiArgs, ServeArgs, StoreArgs,
-    WinnersArgs,
+    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, CompletionsArgs, ComposeArgs, ConfigArgs,
+    CopyArgs, DemoArgs, ExportArgs, GenerateArgs, HealthArgs, ManArgs, OperatorArgs, PkiArgs,
+    ServeArgs, StoreArgs, WinnersArgs,
 };
 use crate::exit::{CODES, Codes, Ending};
 use crate::settings;
@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Store(StoreArgs),
     /// Write, check and show configuration files.
     Config(ConfigArgs),
+    /// Write a file for docker compose: a central and its agencies in containers.
+    Compose(ComposeArgs),
     /// Ask a central on this machine whether it is ready.
     Health(HealthArgs),
     /// Print a shell's completions of the commands.

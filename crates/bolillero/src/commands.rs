@@ -5,6 +5,7 @@ mod audit;
 mod bench;
 mod bind;
 mod check;
+mod compose;
 mod config;
 mod copy;
 mod demo;
@@ -30,6 +31,7 @@ pub use agency::agency_settings;
 pub(crate) use audit::AuditArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use check::CheckArgs;
+pub(crate) use compose::ComposeArgs;
 pub(crate) use config::ConfigArgs;
 pub(crate) use copy::CopyArgs;
 pub(crate) use demo::DemoArgs;
@@ -63,6 +65,7 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Copy(args) => copy::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Compose(args) => compose::run(&args),
         Command::Health(args) => health::run(args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),

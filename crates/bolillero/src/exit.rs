@@ -22,7 +22,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
 }
 
 /// The exit codes of every command. docs/exit-codes.md has the same table.
-pub(crate) const CODES: [Codes; 17] = [
+pub(crate) const CODES: [Codes; 18] = [
     codes(
         "serve",
         [
@@ -97,6 +97,7 @@ pub(crate) const CODES: [Codes; 17] = [
         "config",
         ["done, or valid", "could not be written", "wrong usage, or settings that are not valid"],
     ),
+    codes("compose", ["written", "could not be written", "wrong usage, or a file that exists"]),
     codes("health", ["ready", "not ready, or it does not answer", "wrong usage"]),
     codes("completions", ["printed", "could not be written", "wrong usage"]),
     codes("man", ["written", "could not be written", "wrong usage, or no such folder"]),

@@ -66,7 +66,7 @@ struct Given {
 
 /// The commands with configuration files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Of {
+pub(super) enum Of {
     Serve,
     Agency,
 }
@@ -110,7 +110,7 @@ impl Of {
     }
 
     /// The command with its settings.
-    fn command(self) -> Command {
+    pub(super) fn command(self) -> Command {
         let command = Command::new(self.name());
         let command = match self {
             Self::Serve => ServeArgs::augment_args(command),
@@ -138,7 +138,7 @@ where
     settings::layered(given, config)
 }
 
-fn template(of: Of) -> String {
+pub(super) fn template(of: Of) -> String {
     let name = of.name();
     let mut text = format!(
         "# Settings of `bolillero {name}`, read with --config. Flags and variables override them.\n"

@@ -20,7 +20,7 @@ Example:
 Writes bets/agency-1.csv to bets/agency-5.csv. The same seed gives the same files.";
 
 /// Most agencies; each has a file.
-const AGENCIES_MAX: u32 = 10_000;
+pub(super) const AGENCIES_MAX: u32 = 10_000;
 /// Ranges of document numbers and years of birth, both ends included.
 const DOCUMENTS: std::ops::RangeInclusive<u32> = 20_000_000..=39_999_999;
 const BIRTH_YEARS: std::ops::RangeInclusive<u32> = 1940..=2007;

@@ -1,6 +1,7 @@
 //! Configuration files, health, and what shells and `man` know of the commands.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::support::http::Http;
 use crate::support::{Central, bolillero, free_address, output_of, run, run_well, str, text};
@@ -53,6 +54,64 @@ fn a_configuration_file_is_written_checked_and_shown() {
     assert!(why.contains("agencies = \"five\""), "{why}");
     let agency = run_well(&["config", "init", "agency"]);
     assert!(agency.contains("\n#batch_max_bets = 93\n"), "{agency}");
+}
+
+#[test]
+fn the_containers_of_a_compose_file_have_settings_that_are_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, pki) = (folder.path().join("compose.yaml"), folder.path().join("pki"));
+    let compose = ["compose", "--agencies", "2", "--out", str(&file)];
+    let issue = |what: &[&str]| run_well(&[&["pki"], what, &["--dir", str(&pki)]].concat());
+    issue(&["init"]);
+    issue(&["central", "central-1", "central-2", "central-3"]);
+    issue(&["agency", "2"]);
+    fs::copy(pki.join("ca.crt"), folder.path().join("store-ca.crt")).unwrap();
+    let written = run_well(&compose);
+    assert!(written.contains("central.toml") && written.contains("agency.toml"), "{written}");
+    let refused = run(&compose);
+    let why = text(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && why.contains("--force"), "{why}");
+    // Settings are people's: they are kept.
+    fs::write(folder.path().join("agency.toml"), "lang = 'es'\n").unwrap();
+    for form in [&[][..], &["--tls"], &["--store"], &["--tls", "--store"]] {
+        let written = run_well(&[&compose[..], &["--force"], form].concat());
+        assert!(!written.contains(".toml"), "{written}");
+        let text = fs::read_to_string(&file).unwrap();
+        let central = if form.contains(&"--store") { "central-3" } else { "central" };
+        check_container(folder.path(), &text, central, "serve");
+        check_container(folder.path(), &text, "agency-2", "agency");
+    }
+    let agency = fs::read_to_string(folder.path().join("agency.toml")).unwrap();
+    assert_eq!(agency, "lang = 'es'\n");
+}
+
+/// Checks the variables of a service, with the files of the folder that are mounted in it.
+fn check_container(folder: &Path, compose: &str, service: &str, command: &str) {
+    let (_, service) = compose.split_once(&format!("\n  {service}:\n")).unwrap();
+    let (service, _) = service.split_once("\n\n").unwrap();
+    assert!(service.contains(&format!("    command: [{command}]\n")), "{service}");
+    let mounted = |path: &str| {
+        let to = format!(":{path}:ro");
+        let from = service.lines().find_map(|line| line.strip_suffix(&*to)?.split_once("- ./"));
+        from.map_or_else(|| PathBuf::from(path), |(_, from)| folder.join(from))
+    };
+    let mut check = bolillero();
+    check.args(["config", "check", command]);
+    for line in service.lines() {
+        match line.trim().split_once(": ") {
+            Some(("BOLILLERO_STORE", _)) => {
+                let authority = mounted("/store-ca.crt");
+                let url = format!("postgres://a@db/x?sslrootcert={}", authority.display());
+                check.env("BOLILLERO_STORE", url)
+            }
+            Some((name, value)) if name.starts_with("BOLILLERO_") => {
+                check.env(name, mounted(value.trim_matches('"')))
+            }
+            _ => continue,
+        };
+    }
+    let checked = output_of(&mut check);
+    assert!(checked.status.success(), "{service}: {}", text(&checked.stderr));
 }
 
 #[test]

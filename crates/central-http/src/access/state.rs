@@ -6,6 +6,7 @@
 //! - other functions that ask it are documented as blocking.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::http::StatusCode;
@@ -30,6 +31,20 @@ pub(crate) const COOKIE: &str = "bolillero_session_";
 /// Prefix of the session cookie's name over HTTPS. Browsers accept `__Host-` cookies only over
 /// encrypted connections and only from the host itself.
 const ENCRYPTED_COOKIE: &str = "__Host-bolillero_session_";
+
+/// Whether a judge knew the operators when it rejected an act, and not merely could not ask for them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Denied(Arc<AtomicBool>);
+
+impl Denied {
+    pub(crate) fn note(&self, is_denied: bool) {
+        self.0.store(is_denied, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// State that callers are authenticated against.
 pub(crate) struct Access {
@@ -144,15 +159,20 @@ impl Access {
 
     /// Returns a judge that checks, at the moment an act is decided, whether the caller still has
     /// the permission. It yields the version of the operators that it checked.
-    pub(crate) fn judge_of(self: &Arc<Self>, who: &Caller, needed: Option<Permission>) -> Judge {
-        let (access, who) = (Arc::clone(self), who.clone());
-        Box::new(move || access.judge(&who, who.session_digest(), needed))
+    pub(crate) fn judge_of(
+        self: &Arc<Self>,
+        who: &Caller,
+        needed: Option<Permission>,
+        denied: &Denied,
+    ) -> Judge {
+        let (access, who, denied) = (Arc::clone(self), who.clone(), denied.clone());
+        Box::new(move || access.judge(&who, who.session_digest(), needed, &denied))
     }
 
     /// As [`judge_of`](Self::judge_of), for a session that has not begun yet.
-    pub(crate) fn judge_before_session(self: &Arc<Self>, who: &Caller) -> Judge {
-        let (access, who) = (Arc::clone(self), who.clone());
-        Box::new(move || access.judge(&who, None, None))
+    pub(crate) fn judge_before_session(self: &Arc<Self>, who: &Caller, denied: &Denied) -> Judge {
+        let (access, who, denied) = (Arc::clone(self), who.clone(), denied.clone());
+        Box::new(move || access.judge(&who, None, None, &denied))
     }
 
     /// Checks, while an act is decided, that the caller has the permission; returns the version of
@@ -162,10 +182,13 @@ impl Access {
         who: &Caller,
         session: Option<Digest>,
         needed: Option<Permission>,
+        denied: &Denied,
     ) -> Option<u64> {
-        let (judging, now) = (self.operators.judging(session).ok()??, self.clock.now());
+        let (judging, now) = (self.operators.judging(session).ok()?, self.clock.now());
         let is_allowed = |people: &Arc<People>| who.must_be_among(people, now, needed).is_ok();
-        judging.iter().all(is_allowed).then(|| judging.last().map_or(0, |it| it.version()))
+        let judging = judging.filter(|judging| judging.iter().all(is_allowed));
+        denied.note(judging.is_none());
+        judging.map(|judging| judging.last().map_or(0, |it| it.version()))
     }
 
     /// Generates a new random secret.

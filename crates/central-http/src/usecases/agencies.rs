@@ -8,6 +8,7 @@ use operators::Permission;
 
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
+use crate::access::state::Denied;
 use crate::usecases::app::State;
 use crate::web::problem::Problem;
 
@@ -21,12 +22,13 @@ pub(crate) async fn change(
     change: Change,
 ) -> Result<(Registration, Acted), Refusal> {
     let needed = Permission::ManageAgencies;
-    let judge = app.access.judge_of(who, Some(needed));
+    let denied = Denied::default();
+    let judge = app.access.judge_of(who, Some(needed), &denied);
     let (service, by) = (Arc::clone(&app.service), who.actor());
     let changing = async move { Ok(service.change_agency(by, why, agency, change, judge).await) };
     match app.known_in_time(changing).await? {
         Ok(changed) => changed.ok_or_else(|| unknown(agency)),
-        Err(error) => Err(app.refused(error, who, Some(needed)).await),
+        Err(error) => Err(app.refused(error, who, Some(needed), &denied).await),
     }
 }
 

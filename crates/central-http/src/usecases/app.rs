@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
-use crate::access::state::Access;
+use crate::access::state::{Access, Denied};
 use crate::host::Host;
 use crate::limits::{ACTS_MAX, EXPORTS_MAX, HttpLimits, READINGS_MAX};
 use crate::usecases::board::BoardPoller;
@@ -101,14 +101,11 @@ impl State {
 
     /// Records a login, if the operator or the token may still log in by then.
     pub(crate) async fn record_login(&self, who: &Caller) -> Result<(), Refusal> {
-        let judge = self.access.judge_before_session(who);
+        let denied = Denied::default();
+        let judge = self.access.judge_before_session(who, &denied);
         match self.stored(recorded(who, AuditedAction::LogIn), judge).await? {
             Ok(_) => Ok(()),
-            Err(ActError::NotAllowed) => {
-                let people = self.access.people().await?;
-                who.must_be_among(&people, self.access.clock.now(), None)?;
-                Err(not_checked())
-            }
+            Err(ActError::NotAllowed) if !denied.is_so() => Err(not_checked()),
             Err(error) => Err(error.into()),
         }
     }
@@ -119,9 +116,10 @@ impl State {
         needed: Permission,
         act: RecordedAct,
     ) -> Result<Acted, Refusal> {
-        match self.stored(act, self.access.judge_of(who, Some(needed))).await? {
+        let denied = Denied::default();
+        match self.stored(act, self.access.judge_of(who, Some(needed), &denied)).await? {
             Ok(acted) => Ok(acted),
-            Err(error) => Err(self.refused(error, who, Some(needed)).await),
+            Err(error) => Err(self.refused(error, who, Some(needed), &denied).await),
         }
     }
 
@@ -160,12 +158,14 @@ impl State {
         error: ActError,
         who: &Caller,
         needed: Option<Permission>,
+        denied: &Denied,
     ) -> Refusal {
         if error != ActError::NotAllowed {
             return error.into();
         }
         match self.access.must_still(who, needed).await {
             Err(refusal) => refusal,
+            Ok(()) if denied.is_so() => error.into(),
             Ok(()) => not_checked(),
         }
     }

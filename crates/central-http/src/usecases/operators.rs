@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::access::caller::{Caller, Credential};
 use crate::access::refusal::Refusal;
-use crate::access::state::{Access, blocking};
+use crate::access::state::{Access, Denied, blocking};
 use crate::usecases::app::App;
 use crate::usecases::session::verify_own_password;
 
@@ -138,6 +138,8 @@ async fn change<T: Send + 'static>(
     change: impl Fn(&mut People) -> Result<T, PeopleError> + Send + Sync + 'static,
 ) -> Result<T, Refusal> {
     let (ours, caller, runtime) = (Arc::clone(app), who.clone(), Handle::current());
+    let denied = Denied::default();
+    let denied_there = denied.clone();
     let changing = blocking("the change failed", move || {
         let (app, who) = (ours, caller);
         let outcome = Arc::<Mutex<Option<Result<T, Refusal>>>>::default();
@@ -159,7 +161,7 @@ async fn change<T: Send + 'static>(
         };
         let mut stored = None;
         let made = app.access.operators.change(make, &mut |judge| {
-            let judge = goes_on(&app.access, &who, judge);
+            let judge = goes_on(&app.access, &who, judge, &denied_there);
             stored.insert(record(AuditedAction::ChangeOperators(recorded.clone()), judge)).is_ok()
         });
         let made = made.map_err(|error| {
@@ -182,17 +184,18 @@ async fn change<T: Send + 'static>(
     });
     match app.known_in_time(async { changing.await? }).await? {
         Ok(changed) => Ok(changed),
-        Err(error) => Err(app.refused(error, who, needed).await),
+        Err(error) => Err(app.refused(error, who, needed, &denied).await),
     }
 }
 
 /// Returns a judge that checks, besides `judge`, whether the caller is still logged in when the change
 /// is recorded.
-fn goes_on(access: &Arc<Access>, who: &Caller, judge: Judge) -> Judge {
-    let (access, session) = (Arc::clone(access), who.session_digest());
+fn goes_on(access: &Arc<Access>, who: &Caller, judge: Judge, denied: &Denied) -> Judge {
+    let (access, session, denied) = (Arc::clone(access), who.session_digest(), denied.clone());
     Box::new(move || {
-        access.operators.judging(session).ok()??;
-        judge()
+        let judging = access.operators.judging(session).ok()?;
+        denied.note(judging.is_none());
+        judging.and_then(|_| judge())
     })
 }
 

@@ -43,7 +43,7 @@ pub(crate) const PACKAGING: Tool = tool(
     "the Debian package, and the unit of systemd in it",
 );
 pub(crate) const POSTGRES: Tool = tool(
-    &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
+    &["sh", "-c", "setpriv --version && ls /usr/lib/postgresql/*/bin/postgres"],
     &["postgresql"],
     "several centrals on a real PostgreSQL, PostgreSQL in the short measurement beside other stores",
 );

@@ -14,7 +14,7 @@ use tokio_postgres::Row;
 
 use crate::error::StoreError;
 use crate::limits::{BATCHES_PAGE_MAX, EVENTS_PAGE_MAX, READING_TIME_MAX};
-use crate::primary::{self, Primary, Seen};
+use crate::primary::Primary;
 use crate::rows::{self, AuditRow, EVENT_COLUMNS, End, ReadEvent, signed};
 use crate::schema;
 use crate::session::{Session, runtime};
@@ -55,9 +55,7 @@ impl Archive {
     pub fn open(target: &Target) -> Result<Self, StoreError> {
         let runtime = runtime()?;
         let (session, host, id, events, chain) = runtime.block_on(async {
-            let found = primary::find(target, &Seen::default(), false).await?;
-            let Primary { mut session, host, .. } = found;
-            let id = schema::check(&mut session, &host).await?;
+            let (Primary { mut session, host, .. }, id) = schema::opened(target).await?;
             let asked = session.ask(async |client| client.query_one(rows::END, &[]).await);
             let row = asked.await.map_err(|error| StoreError::Away(error.to_string()))?;
             let End { events, chain, .. } = End::of(&row).map_err(StoreError::Damaged)?;

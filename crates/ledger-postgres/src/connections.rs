@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::limits::{QUERY_TIME_MAX, READING_TIME_MAX, RECONNECT_TIME};
 use crate::rows::signed;
-use crate::session::{Session, runtime};
+use crate::session::{Session, now, runtime};
 use crate::store::{Durable, Store};
 
 const ENDS: &str = "the central ends";
@@ -219,9 +219,4 @@ impl Drop for Connection {
             runtime.shutdown_background();
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long ago a server was tried")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use engine::LedgerId;
 
 use crate::error::StoreError;
-use crate::primary::{self, Primary, Seen};
+use crate::primary::{self, Primary};
 use crate::schema;
 use crate::session::runtime;
 use crate::target::Target;
@@ -27,9 +27,7 @@ pub struct Report {
 pub fn of(target: &Target) -> Result<Report, StoreError> {
     runtime()?.block_on(async {
         let hosts = primary::states(target).await;
-        let found = primary::find(target, &Seen::default(), false).await?;
-        let Primary { mut session, host, timeline, warnings, .. } = found;
-        let ledger = schema::check(&mut session, &host).await?;
+        let (Primary { host, timeline, warnings, .. }, ledger) = schema::opened(target).await?;
         Ok(Report { hosts, ledger, host, timeline, warnings })
     })
 }

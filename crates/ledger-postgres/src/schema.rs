@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 use crate::error::StoreError;
 use crate::limits::READING_TIME_MAX;
 use crate::operators::Document;
-use crate::primary::{self, Seen};
+use crate::primary::{self, Primary, Seen};
 use crate::session::{AskError, Session, runtime};
 use crate::target::Target;
 
@@ -101,6 +101,13 @@ async fn make(session: &mut Session, id: LedgerId) -> Result<Made, AskError> {
         VERSION.. => Made::Nothing,
         from => Made::Migrated(from),
     })
+}
+
+/// Connects to the server to write to, which must have a ledger of the version of this program.
+pub(crate) async fn opened(target: &Target) -> Result<(Primary, LedgerId), StoreError> {
+    let mut primary = primary::find(target, &Seen::default(), false).await?;
+    let id = check(&mut primary.session, &primary.host).await?;
+    Ok((primary, id))
 }
 
 /// Checks that the database has a ledger of the version of this program, and returns its id.

@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use tokio::runtime::Runtime;
@@ -160,6 +160,12 @@ impl Session {
 pub(crate) fn runtime() -> Result<Runtime, StoreError> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
     built.map_err(|error| StoreError::Away(format!("can't start a runtime: {error}")))
+}
+
+/// Returns the moment, for how long something takes or is ago.
+#[expect(clippy::disallowed_methods, reason = "waits are bounded by the monotonic clock")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
 impl AskError {

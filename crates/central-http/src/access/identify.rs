@@ -162,7 +162,7 @@ async fn bearer_of(access: &Access, token: &Secret) -> Result<Option<Caller>, Re
 
 async fn by_session(access: &Access, secret: Secret, is_use: bool) -> Result<Caller, Refusal> {
     let over = || Refusal::not_authenticated("the session has ended");
-    let (user, people) = access.session_user(&secret, is_use).await?;
+    let (user, people) = access.session_user(Some(secret.digest()), is_use).await?;
     let SessionUser { name, generation } = user.ok_or_else(over)?;
     match known(&people, &name, generation) {
         Some(operator) => {

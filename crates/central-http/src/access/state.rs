@@ -94,17 +94,17 @@ impl Access {
         self.ask(|operators| operators.people()).await
     }
 
-    /// Returns the operator of a valid session, and all operators.
+    /// Returns the operator of a session, if there is one and it is valid, and all operators.
     pub(crate) async fn session_user(
         &self,
-        session: &Secret,
+        session: Option<Digest>,
         is_use: bool,
     ) -> Result<(Option<SessionUser>, Arc<People>), Refusal> {
-        let session = session.digest();
-        let user = move |operators: &dyn OperatorStore| {
-            Ok((operators.session_user(session, is_use)?, operators.people()?))
-        };
-        self.ask(user).await
+        self.ask(move |operators| {
+            let user = session.map(|session| operators.session_user(session, is_use));
+            Ok((user.transpose()?.flatten(), operators.people()?))
+        })
+        .await
     }
 
     /// Asks the store of operators.
@@ -133,14 +133,8 @@ impl Access {
         needed: Option<Permission>,
     ) -> Result<(), Refusal> {
         let session = who.session_digest();
-        let (is_logged_in, people) = self
-            .ask(move |operators| {
-                let user = session.map(|session| operators.session_user(session, false));
-                let is_logged_in = user.transpose()?.is_none_or(|user| user.is_some());
-                Ok((is_logged_in, operators.people()?))
-            })
-            .await?;
-        if !is_logged_in {
+        let (user, people) = self.session_user(session, false).await?;
+        if session.is_some() && user.is_none() {
             return Err(over());
         }
         who.must_be_among(&people, self.clock.now(), needed)

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use engine::conformance::{TestClock, wait};
 use engine::{Engine, LedgerId};
-use ledger_postgres::{Archive, Options, PostgresLog, Status, StoreError, Target, Watch, schema};
+use ledger_postgres::{Archive, Options, PostgresLog, StoreError, Target, Watch, schema};
 use lottery::{
     Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName, DrawTerms,
     NumberRange, SealedNumber, StoreFault,
@@ -121,9 +121,8 @@ impl Senders {
             refusals: Arc::default(),
         };
         for number in 0..ENGINES {
-            let status = Status::new(|_, _| {});
             let name = format!("central-{number}");
-            let options = Options { name, require_standby: true, clock: None, status };
+            let options = Options { require_standby: true, ..Options::new(&name) };
             let log = PostgresLog::open(&target(url), options).unwrap();
             let watched = log.watched();
             let engine = Arc::new(Engine::start(Box::new(log), clock.clone()).unwrap());

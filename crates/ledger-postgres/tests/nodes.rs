@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use engine::conformance::{TestClock, wait};
 use engine::{Engine, LedgerId};
-use ledger_postgres::{Node, Options, PostgresLog, Shown, Status, Target, Watch, Watcher, schema};
+use ledger_postgres::{Node, Options, PostgresLog, Shown, Target, Watch, Watcher, schema};
 use lottery::Timestamp;
 use test_postgres::{Cluster, Proxy};
 
@@ -44,12 +44,7 @@ impl Central {
     fn start(name: &str, url: &str, now: u64) -> Self {
         let target: Target = url.parse().unwrap();
         let clock = Arc::new(TestClock::at(Timestamp(now)));
-        let options = Options {
-            name: name.to_owned(),
-            require_standby: false,
-            clock: Some(clock),
-            status: Status::new(|_, _| {}),
-        };
+        let options = Options { clock: Some(clock), ..Options::new(name) };
         let log = PostgresLog::open(&target, options).unwrap();
         let (teller, seen) = mpsc::channel();
         let watch = Watch::start(log.watched(), Arc::new(Telling(teller))).unwrap();

@@ -108,9 +108,8 @@ impl Central {
     /// Starts a central; its clock, if it has one, is compared with the database's.
     fn start(target: &Target, clock: Option<Arc<dyn Clock>>) -> Self {
         let status = Status::new(|_, _| {});
-        let (name, of_log) = ("a".to_owned(), status.clone());
-        let options =
-            Options { name, require_standby: false, clock: clock.clone(), status: of_log };
+        let (of_log, of_clock) = (status.clone(), clock.clone());
+        let options = Options { clock: of_clock, status: of_log, ..Options::new("a") };
         let log = PostgresLog::open(target, options).unwrap();
         let watch = Watch::start(log.watched(), Arc::new(())).unwrap();
         let clock = clock.unwrap_or_else(|| Arc::<TestClock>::default());

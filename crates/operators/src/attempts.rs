@@ -130,15 +130,15 @@ impl<K: Eq + Hash> Limiter<K> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn address(last: u8) -> IpAddr {
+    pub(crate) fn address(last: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, last])
     }
 
     #[expect(clippy::disallowed_methods, reason = "some moment to count from")]
-    fn some_moment() -> Instant {
+    pub(crate) fn some_moment() -> Instant {
         Instant::now()
     }
 

@@ -45,15 +45,7 @@ impl Default for LogInFailures {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn address(last: u8) -> IpAddr {
-        IpAddr::from([10, 0, 0, last])
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "some moment to count from")]
-    fn some_moment() -> Instant {
-        Instant::now()
-    }
+    use crate::attempts::tests::{address, some_moment};
 
     #[test]
     fn failed_logins_are_recorded_one_by_one_and_those_of_a_flood_together() {

@@ -78,6 +78,7 @@ mod tests {
 
     use super::*;
     use crate::Secret;
+    use crate::attempts::tests::some_moment;
 
     fn user(name: &str) -> SessionUser {
         SessionUser { name: Name::new(name).unwrap(), generation: 3 }
@@ -85,11 +86,6 @@ mod tests {
 
     fn session(of: u8) -> Digest {
         Secret::from_random([of; 32]).digest()
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "some moment to count from")]
-    fn some_moment() -> Instant {
-        Instant::now()
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl Sockets {
             .context("can't watch a socket")
     }
 
-    /// Waits until some have something to read, or room that is watched, at most for so long; gives their numbers.
+    /// Waits until some have something to read, or room that is watched, at most for so long; gives
+    /// their numbers.
     pub(crate) fn wait(&mut self, time: Option<Duration>) -> anyhow::Result<Vec<usize>> {
         let time = time.map(Timespec::try_from).transpose()?;
         self.events.clear();

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use crate::python;
-use crate::steps::{cargo, cargo_command, root, target};
+use crate::steps::{cargo, cargo_command, release_program, root};
 
 /// The program that is measured, in its release build.
 const BUILD: &str = "build --release --locked";
@@ -53,7 +53,7 @@ fn prepared(line: &str, builds: bool, installs: bool) -> anyhow::Result<Command>
         cargo(BUILD, None)?;
     }
     let mut command = cargo_command(line);
-    command.env("BENCH_BOLILLERO", target().join("release/bolillero"));
+    command.env("BENCH_BOLILLERO", release_program());
     if installs {
         let nats = python::installed("nats", NATS, &[])?.join("bin/nats-server");
         command.env("BENCH_NATS", nats);

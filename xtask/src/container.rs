@@ -15,7 +15,7 @@ use anyhow::{Context as _, ensure};
 
 use self::docker::{Docker, compose, docker};
 use crate::program::{self, now, wait_until};
-use crate::steps::{cargo, root, succeed, target};
+use crate::steps::{cargo, release_program, root, succeed, target};
 
 /// Links the program statically, and builds everything else as `cargo xtask torture` does. Packed
 /// relocations are 0.7 MB shorter.
@@ -62,7 +62,7 @@ fn build() -> anyhow::Result<PathBuf> {
     DirBuilder::new().recursive(true).mode(0o700).create(&data)?;
     let program = bin.join("bolillero");
     let mut strip = Command::new("strip");
-    strip.arg("-o").arg(&program).arg(target().join("release/bolillero"));
+    strip.arg("-o").arg(&program).arg(release_program());
     succeed(strip)?;
     let file = root().join("deploy/Dockerfile");
     let mut build = Command::new("docker");

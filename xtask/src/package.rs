@@ -15,9 +15,8 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 
 use crate::program::run as printed;
-use crate::steps::{cargo, root, target};
+use crate::steps::{BUILD_RELEASE, cargo, release_program, root, target};
 
-const BUILD: &str = "build --quiet --release --locked -p bolillero";
 const UNIT: &str = "usr/lib/systemd/system/bolillero.service";
 const SETTINGS: &str = "etc/bolillero/central.toml";
 const DATA: &str = "var/lib/bolillero";
@@ -34,8 +33,8 @@ pub(crate) fn run(program: Option<PathBuf>) -> anyhow::Result<()> {
     let program = match program {
         Some(program) => program,
         None => {
-            cargo(BUILD, None)?;
-            target().join("release/bolillero")
+            cargo(BUILD_RELEASE, None)?;
+            release_program()
         }
     };
     let program = Program { path: program.canonicalize().context("no such program")? };

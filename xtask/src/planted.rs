@@ -137,7 +137,10 @@ impl Patch {
         let names = text.lines().find_map(|line| line.strip_prefix(FOUND_BY)).unwrap_or_default();
         let found_by: Option<Vec<_>> = names.split(", ").map(Finder::named).collect();
         let found_by = found_by.with_context(|| {
-            format!("{path}: needs a line `{FOUND_BY}sim`, or `sim, corrupt`, or `{A_RULE}` and a test of {RULES}")
+            format!(
+                "{path}: needs a line `{FOUND_BY}sim`, or `sim, corrupt`, or `{A_RULE}` and a test \
+                 of {RULES}"
+            )
         })?;
         Ok(Self { path, found_by })
     }

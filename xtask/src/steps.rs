@@ -27,6 +27,13 @@ pub(crate) fn cargo(line: &str, variable: Option<(&str, &str)>) -> anyhow::Resul
     Ok(())
 }
 
+/// Builds the release build of the program, [`release_program`].
+pub(crate) const BUILD_RELEASE: &str = "build --quiet --release --locked -p bolillero";
+
+pub(crate) fn release_program() -> PathBuf {
+    target().join("release/bolillero")
+}
+
 /// Examples have the features of the tests: what the tests built of other packages is not built again.
 const BUILD: &str = "build --quiet --workspace --locked --example";
 

@@ -22,21 +22,19 @@ use round::Round;
 use tally::Tally;
 
 use crate::program::{Process, now};
-use crate::steps::{cargo, cargo_command, target};
-
-const BUILD: &str = "build --quiet --release --locked -p bolillero";
+use crate::steps::{BUILD_RELEASE, cargo, cargo_command, release_program, target};
 
 /// Starts the build in the background, at the lowest priority. A build that is asked for later waits
 /// for it, and reports what is wrong. Stopped when dropped.
 pub(crate) fn build_ahead() -> anyhow::Result<Process> {
     fs::create_dir_all(target())?;
-    let build = Process::start(cargo_command(BUILD), &target(), "release-build")?;
+    let build = Process::start(cargo_command(BUILD_RELEASE), &target(), "release-build")?;
     build.take_lowest_priority()?;
     Ok(build)
 }
 
 pub(crate) fn run(rounds: u64, first_seed: u64, ending: Ending) -> anyhow::Result<()> {
-    cargo(BUILD, None)?;
+    cargo(BUILD_RELEASE, None)?;
     let started = now();
     let mut tally = Tally::default();
     for seed in first_seed..first_seed.saturating_add(rounds) {
@@ -58,8 +56,7 @@ pub(crate) fn run(rounds: u64, first_seed: u64, ending: Ending) -> anyhow::Resul
 /// Plays a round; keeps its folder if it fails.
 fn play(folder: &Path, seed: u64, ending: Ending, tally: &mut Tally) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
-    let program = target().join("release/bolillero");
-    Round::new(&program, folder, seed, ending, tally)?.play()?;
+    Round::new(&release_program(), folder, seed, ending, tally)?.play()?;
     Ok(fs::remove_dir_all(folder)?)
 }
 

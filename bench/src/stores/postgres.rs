@@ -34,8 +34,9 @@ const FILL: &str = "SELECT count(pg_logical_emit_message(false, '', repeat('x', 
                     FROM generate_series(1, 1000)";
 
 /// A table of bets for COPY.
-pub(crate) const TABLE: &str = "CREATE TABLE bets (agency int4, chunk int4, first_name text, last_name text, document text, \
-     birthdate date, number int4)";
+pub(crate) const TABLE: &str = "\
+CREATE TABLE bets (agency int4, chunk int4, first_name text, last_name text, document text, \
+  birthdate date, number int4)";
 
 const STANDBY: &str = "standby";
 /// The database that every server has.

@@ -15,7 +15,8 @@ use crate::settings;
 /// Agencies send their bets over TCP. The central stores every bet durably before it acknowledges
 /// it. When all agencies have finished, it makes the draw, once. Each agency gets its own winners.
 #[derive(Debug, Parser)]
-#[command(name = "bolillero", version = env!("VERSION_AND_COMMIT"), propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "bolillero", version = env!("VERSION_AND_COMMIT"))]
+#[command(propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

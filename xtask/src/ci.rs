@@ -2,7 +2,7 @@
 //!
 //! Needs Rust alone. Steps that need other programs are left out where these are missing, and said
 //! to be; where CI is set nothing that can be installed may be left out. What takes long has its
-//! small form here and its full form in a command of its own: docs/commands.md.
+//! small form here and its full form in a command of its own: docs/reference/commands.md.
 
 use crate::steps::{cargo, step};
 use crate::tools::{BROWSER, DOCKER, Missing, PACKAGING, PYTHON, VALGRIND};
@@ -35,7 +35,7 @@ const SIM_SEEDS: u64 = 200;
 /// Damaged folders: as many as it takes for every sort of damage to happen.
 const CORRUPT_FOLDERS: u64 = 100;
 /// Rounds of real processes, killed and ended in order: enough to see that it still works. The
-/// figures of docs/reliability.md are of many more.
+/// figures of docs/explanation/reliability.md are of many more.
 const TORTURE_ROUNDS: u64 = 5;
 /// Requests made up for each path of the API: a quarter of a minute.
 const SCHEMATHESIS_EXAMPLES: u32 = 50;

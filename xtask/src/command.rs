@@ -209,15 +209,15 @@ pub(crate) enum Command {
     ///
     /// Installs the package of clients/python, checks its types, and runs its tests against a
     /// central: with agencies of every kind, kill -9 in the middle of the day, and the bytes of
-    /// docs/clients.md. With BOLILLERO_REAL_BETS, the folder of five files, they also send those.
-    /// Requires Python with venv, and PyPI the first time.
+    /// docs/how-to/clients.md. With BOLILLERO_REAL_BETS, the folder of five files, they also send
+    /// those. Requires Python with venv, and PyPI the first time.
     #[command(after_help = "Example:\n  cargo xtask clients")]
     Clients,
 
     /// Benchmark the central, alone and against other stores
     ///
-    /// Runs all scenarios of docs/benchmarks.md, or one; `cargo xtask bench --help` lists them. By
-    /// default takes a quarter of an hour on an otherwise idle machine.
+    /// Runs all scenarios of docs/explanation/benchmarks.md, or one; `cargo xtask bench --help` lists
+    /// them. By default takes a quarter of an hour on an otherwise idle machine.
     #[command(disable_help_flag = true)]
     #[command(after_help = "Examples:\n  cargo xtask bench\n  \
                             cargo xtask bench --scenario window --seconds 10")]

@@ -76,9 +76,9 @@ const ALL: [Tool; 12] = [
     tool(
         &["curl", "--version"],
         &["curl"],
-        "a day by the API as docs/day.sh has it, metrics as Prometheus reads them",
+        "a day by the API as docs/how-to/day.sh has it, metrics as Prometheus reads them",
     ),
-    tool(&["jq", "--version"], &["jq"], "a day by the API as docs/day.sh has it"),
+    tool(&["jq", "--version"], &["jq"], "a day by the API as docs/how-to/day.sh has it"),
 ];
 
 const fn tool(

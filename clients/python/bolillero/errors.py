@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Dict, Mapping, Sequence, Tuple
 
-# What is wrong with a bet, by fault code (docs/protocol.md, Codes).
+# What is wrong with a bet, by fault code (docs/reference/protocol.md, Codes).
 FIELD_COUNT, FIRST_NAME, LAST_NAME, DOCUMENT, BIRTHDATE, NUMBER_FORMAT, NUMBER_RANGE = range(1, 8)
 FAULTS: Dict[int, str] = {
     FIELD_COUNT: "must be five fields: first name, last name, document, birthdate, number",
@@ -84,7 +84,7 @@ class NotACentral(BolilleroError):
 
 
 class Refused(BolilleroError):
-    """The central refused; `code` and `reason` are its own (docs/protocol.md, Codes)."""
+    """The central refused; `code` and `reason` are its own (docs/reference/protocol.md, Codes)."""
 
     codes: Tuple[int, ...] = ()
     remedy = "this client does not know the code: ask the operators"

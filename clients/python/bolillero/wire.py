@@ -1,4 +1,6 @@
-"""Messages to bytes and back, as docs/protocol.md has them. No sockets, no clock, no state but unread bytes."""
+"""Messages to bytes and back, as docs/reference/protocol.md has them. No sockets, no clock, no
+state but unread bytes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes of docs/clients.md, sent to a real central."""
+"""The bytes of docs/how-to/clients.md, sent to a real central."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bolillero import wire
 from bolillero.conversation import address
 from central import Central, WithCentral, needs_central
 
-DOCUMENT = Path(__file__).parents[3] / "docs/clients.md"
+DOCUMENT = Path(__file__).parents[3] / "docs/how-to/clients.md"
 TIME_MAX = 30.0
 HELLO = wire.hello(1)
 
 
 @needs_central
-@unittest.skipUnless(DOCUMENT.exists(), "docs/clients.md is only in the repository")
+@unittest.skipUnless(DOCUMENT.exists(), "docs/how-to/clients.md is only in the repository")
 class Document(WithCentral):
     def test_conversations_are_as_written(self) -> None:
         for section, connections in (("With HELLO", 2), ("The original protocol", 1)):

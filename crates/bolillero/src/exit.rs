@@ -21,7 +21,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
     Codes { command, meanings }
 }
 
-/// The exit codes of every command. docs/exit-codes.md has the same table.
+/// The exit codes of every command. docs/reference/exit-codes.md has the same table.
 pub(crate) const CODES: [Codes; 18] = [
     codes(
         "serve",
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_document_has_the_same_table() {
-        let document = include_str!("../../../docs/exit-codes.md");
+        let document = include_str!("../../../docs/reference/exit-codes.md");
         let rows = document.lines().filter(|line| line.starts_with("| `"));
         let expected = CODES.iter().map(|Codes { command, meanings: [done, failed, wrong] }| {
             format!("| `{command}` | {done} | {failed} | {wrong} |")

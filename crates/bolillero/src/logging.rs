@@ -1,4 +1,4 @@
-//! Log lines: the text form of the original system (see docs/glossary.md), or JSON lines.
+//! Log lines: the text form of the original system (see docs/reference/glossary.md), or JSON lines.
 //!
 //! `2024-08-21 22:11:15-03:00 INFO     action: apuesta_recibida | result: success | cantidad: 93`:
 //! the time with its offset from UTC (in the lottery's zone for the central, in the machine's for

@@ -1,5 +1,5 @@
 //! What a board of 5,000 agencies costs while all of them bet: bytes to its watcher, and the
-//! central's processor time. docs/benchmarks.md has the figures.
+//! central's processor time. docs/explanation/benchmarks.md has the figures.
 
 #![allow(
     clippy::unwrap_used,

@@ -157,7 +157,7 @@ mod tests {
     use serde_json::Value;
 
     /// The copy in the repository, for readers without a running central.
-    const COPY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+    const COPY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/openapi.json");
 
     #[test]
     fn every_operation_has_an_id_of_its_own_and_a_summary() {
@@ -179,8 +179,8 @@ mod tests {
         let copy = std::fs::read_to_string(COPY).unwrap_or_default();
         assert!(
             copy == super::openapi(),
-            "docs/openapi.json is not what the API is; write it with `OPENAPI_WRITE=1 cargo test \
-             --locked -p central-http the_copy_of_the_description`"
+            "docs/reference/openapi.json is not what the API is; write it with `OPENAPI_WRITE=1 cargo \
+             test --locked -p central-http the_copy_of_the_description`"
         );
     }
 }

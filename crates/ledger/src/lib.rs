@@ -2,7 +2,7 @@
 //!
 //! Every event is one record, written once and never changed. A group of records is one durable
 //! write (group commit). The byte format is documented where it is coded ([`record`], [`segment`],
-//! [`index`], and [`engine::Body`] for what all logs share) and in docs/ledger.md.
+//! [`index`], and [`engine::Body`] for what all logs share) and in docs/reference/ledger.md.
 //!
 //! - [`Ledger`] implements [`engine::Log`].
 //! - [`segment_pool`] preallocates segments and indexes full ones.

@@ -1,7 +1,7 @@
 //! Damages an unused copy of the ledger, as an accident or an attacker might, and checks that it is
 //! detected: opening refuses damage in what it reads, and damaged bets are never returned.
 //!
-//! Locates data by the format document (docs/ledger.md), not with the ledger's own code.
+//! Locates data by the format document (docs/reference/ledger.md), not with the ledger's own code.
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;

@@ -102,9 +102,9 @@ codes! {
 mod tests {
     use super::*;
 
-    /// The rows of a table of docs/protocol.md, where the numbers are frozen.
+    /// The rows of a table of docs/reference/protocol.md, where the numbers are frozen.
     fn documented(heading: &str) -> Vec<(u16, String)> {
-        let document = include_str!("../../../docs/protocol.md");
+        let document = include_str!("../../../docs/reference/protocol.md");
         let capitalised = |word: &str| word[..1].to_uppercase() + &word[1..];
         let row = |line: &str| {
             let mut cells = line.strip_prefix("| ")?.split(" | ");

@@ -1,11 +1,11 @@
-//! Commands: each that a document names has a row in docs/commands.md, and each row names what
-//! runs it.
+//! Commands: each that a document names has a row in docs/reference/commands.md, and each row
+//! names what runs it.
 //!
 //! A command is code of a document that begins with `bolillero` or with `cargo` and a subcommand.
 
 use super::documents::Document;
 
-const TABLE: &str = "docs/commands.md";
+const TABLE: &str = "docs/reference/commands.md";
 /// What a command begins with, before at least one more word.
 const BEGINNINGS: [&str; 5] =
     ["bolillero ", "cargo xtask ", "cargo run ", "cargo test ", "cargo build "];
@@ -79,10 +79,8 @@ mod tests {
     fn finds_a_command_without_a_row() {
         let text = "`bolillero check --data x` and `bolillero dance`, bolillero in prose\n\
                     \n    cargo xtask sim --seeds 1   # comment\n\n```\n\ncargo xtask mop\n```\n";
-        let expected = [
-            "README.md:1: `bolillero dance` has no row in docs/commands.md; say there what runs it",
-            "README.md:7: `cargo xtask mop` has no row in docs/commands.md; say there what runs it",
-        ];
+        let expected = ["README.md:1: `bolillero dance`", "README.md:7: `cargo xtask mop`"]
+            .map(|place| format!("{place} has no row in {TABLE}; say there what runs it"));
         assert_eq!(findings(&[(TABLE, ROWS), ("README.md", text)]), expected);
         assert_eq!(findings(&[(TABLE, ROWS), ("CHANGELOG.md", text)]), [""; 0]);
     }
@@ -91,7 +89,7 @@ mod tests {
     fn finds_a_row_that_names_nothing_that_runs_it() {
         let found = findings(&[(TABLE, "| `bolillero check` | people do |\n")]);
         assert!(found[0].contains("nothing is named that runs `bolillero check`"), "{found:?}");
-        assert!(findings(&[])[0].starts_with("docs/commands.md: is missing"));
+        assert!(findings(&[])[0].starts_with(&format!("{TABLE}: is missing")));
     }
 
     #[test]

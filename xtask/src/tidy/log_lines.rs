@@ -1,4 +1,4 @@
-//! Log lines: docs/log-lines.md has every action that the crates log, and no other.
+//! Log lines: docs/reference/log-lines.md has every action that the crates log, and no other.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use super::documents::Document;
 use crate::program::run;
 
-const TABLE: &str = "docs/log-lines.md";
+const TABLE: &str = "docs/reference/log-lines.md";
 
 pub(super) fn check(documents: &[Document], root: &Path) -> anyhow::Result<Vec<String>> {
     let mut git = Command::new("git");
@@ -47,7 +47,7 @@ mod tests {
                      | `open_draw` | info |\n";
         let strings = "action = \"listen\"\naction = \"sing\"\n\"open_draw\"\n\"other\"\n";
         let expected = ["has no row for `sing`", "`dance` is logged nowhere"]
-            .map(|finding| format!("docs/log-lines.md: {finding}; make them agree"));
+            .map(|finding| format!("{TABLE}: {finding}; make them agree"));
         assert_eq!(differences(table, strings), expected);
     }
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::tools::{has_curl, has_tool};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/day.sh");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/how-to/day.sh");
 
 #[test]
 fn a_day_goes_from_an_empty_folder_to_published_winners() {

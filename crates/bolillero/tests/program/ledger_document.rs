@@ -1,5 +1,5 @@
-//! docs/ledger.md is enough to read a ledger: the script in it reads what the program wrote and
-//! detects changes. Skipped without Python.
+//! docs/reference/ledger.md is enough to read a ledger: the script in it reads what the program
+//! wrote and detects changes. Skipped without Python.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use crate::support::tools::has_tool;
 use crate::support::{Bets, Central, agency, run_well, str, text};
 use serde_json::json;
 
-const DOCUMENT: &str = include_str!("../../../../docs/ledger.md");
+const DOCUMENT: &str = include_str!("../../../../docs/reference/ledger.md");
 
 /// Writes a ledger of two segments with every kind of event.
 fn written(folder: &Path) -> PathBuf {

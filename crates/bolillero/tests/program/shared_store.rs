@@ -1,5 +1,5 @@
-//! Several centrals on a real PostgreSQL, set up as docs/many-centrals.md says. Left out without
-//! Debian's PostgreSQL.
+//! Several centrals on a real PostgreSQL, set up as docs/how-to/many-centrals.md says. Left out
+//! without Debian's PostgreSQL.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::{
     Bets, Central, Process, agency, exported_by, free_address, run, run_well, str, text, until,
 };
 
-const DOCUMENT: &str = include_str!("../../../../docs/many-centrals.md");
+const DOCUMENT: &str = include_str!("../../../../docs/how-to/many-centrals.md");
 const SECOND: Duration = Duration::from_secs(1);
 /// Small batches, one at a time, so that a day takes long enough to be interrupted.
 const SLOWLY: &[&str] = &["--batch-max-bets", "4", "--window", "1"];

@@ -277,7 +277,7 @@ impl ModelDraw {
         }
     }
 
-    /// Returns the digest of the set of bets, by its definition in docs/ledger.md.
+    /// Returns the digest of the set of bets, by its definition in docs/reference/ledger.md.
     fn set(&self) -> SetDigest {
         let mut bytes = Vec::new();
         for agency in self.terms.agencies.iter() {

@@ -21,7 +21,7 @@ CREATE TABLE event (
     at_ms bigint NOT NULL,
     -- The run of the central that stored it.
     node integer NOT NULL,
-    -- The kind of event, as in docs/ledger.md: 2 is a batch.
+    -- The kind of event, as in docs/reference/ledger.md: 2 is a batch.
     kind smallint NOT NULL,
     -- How many events of the same decision follow.
     events_left integer NOT NULL,
@@ -60,8 +60,8 @@ CREATE UNIQUE INDEX event_batch ON event (draw, agency, chunk) WHERE kind = 2;
 CREATE INDEX event_of_draw ON event (draw, sequence) WHERE kind = 2;
 CREATE INDEX event_of_audit ON event (sequence) WHERE kind <> 2;
 
--- Operators and tokens, as in docs/security.md: one document, changed by whoever holds the row
--- `ledger`.
+-- Operators and tokens, as in docs/explanation/security.md: one document, changed by whoever holds
+-- the row `ledger`.
 CREATE TABLE operators (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     document text NOT NULL

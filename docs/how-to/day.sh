@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A whole day of a lottery, from an empty folder to published winners: what operators do, by the API
-# alone. Needs bash and curl, and the program: `BOLILLERO=target/release/bolillero docs/day.sh`.
+# alone. Needs bash and curl, and the program: `BOLILLERO=target/release/bolillero docs/how-to/day.sh`.
 set -euo pipefail
 
 bolillero=${BOLILLERO:-bolillero}

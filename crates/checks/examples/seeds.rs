@@ -20,6 +20,7 @@ fn main() {
     config();
     open_ledger();
     damaged_ledger();
+    record_stream();
 }
 
 fn write(check: &str, name: &str, parts: &[&[u8]]) {
@@ -259,4 +260,22 @@ fn damaged_ledger() {
     put("extend", &[1, 8, 0, 2, 0, 0, 0, 1, 2, 3, 4, 5]);
     put("remove", &[2, 10, 0, 2, 0, 0, 0, 0, 0, 0]);
     put("move", &[2, 10, 0, 2, 0, 0, 0, 0, 1, 3]);
+}
+
+fn record_stream() {
+    let put = |name: &str, head: &[u8], bytes: &[u8]| write("record_stream", name, &[head, bytes]);
+    let led = checks::sound_stream(4);
+    for number in [0, 2, 3] {
+        put(&format!("sound-{number}"), &[0, 0], &checks::sound_stream(number));
+    }
+    put("in-pieces", &[0, 3, 1, 7, 200], &led);
+    put("mended", &[3, 0], &led);
+    put("cut", &[0, 0], &led[..led.len() - 70]);
+    put("mended-from-nothing", &[3, 0], &[]);
+    let (mut later, second) = (led.clone(), 80 + 64 + 90);
+    later[32] = 9;
+    put("from-record-9", &[3, 0], &later);
+    let mut longer = led;
+    longer[second] ^= 1;
+    put("damaged", &[0, 0], &longer);
 }

@@ -150,7 +150,7 @@ pub(crate) fn mend_records(
         if room == 0 {
             break;
         }
-        let body_len = usize_at(records, at + 32).min(room).min(ledger::limits::BODY_LEN_MAX);
+        let body_len = usize_at(records, at + 32).min(room).min(engine::limits::BODY_LEN_MAX);
         let head_len = usize::from(u16_at(records, at + 28)).min(body_len);
         let len = record_len(body_len);
         if at + len > SEGMENT_LEN - RECORDS_AT {

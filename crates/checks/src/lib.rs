@@ -24,10 +24,12 @@ mod frame_decoder;
 mod frames;
 mod ledger_bytes;
 mod open_ledger;
+mod record_stream;
 mod stored;
 mod written;
 
 pub use ledger_bytes::{SEGMENT_HEADER_LEN, sparse};
+pub use record_stream::sound_stream;
 pub use stored::sound_ledger;
 
 /// A check: its name and its function.
@@ -49,6 +51,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "damaged_ledger", run: damage::check },
     Check { name: "frame_decoder", run: frame_decoder::check },
     Check { name: "open_ledger", run: open_ledger::check },
+    Check { name: "record_stream", run: record_stream::check },
 ];
 
 /// Runs the check of this name.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use engine::Record;
 use engine::conformance::{TestClock, submit};
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Archive, Entry, Fault, SimulatedEngine, Summary};
+use ledger::{Archive, Fault, SimulatedEngine, Summary};
 use lottery::{
     Act, Acted, Actor, Agencies, AgencyId, Appended, AuditSpan, AuditedAction, Batch, Bets,
     ChunkId, DrawId, DrawName, DrawState, DrawStatus, DrawTerms, Draws, Event, Label, NumberRange,
@@ -70,8 +71,8 @@ pub(crate) fn read_records(disk: &SimulatedDisk) -> Result<Vec<Told>, Fault> {
     Ok(told)
 }
 
-fn note(entry: &Entry<'_>, told: &mut Vec<Told>) -> Result<(), Fault> {
-    let text = entry.batch.map(|batch| batch.text.to_owned());
+fn note(entry: &Record<'_>, told: &mut Vec<Told>) -> Result<(), Fault> {
+    let text = entry.batch().map(|batch| batch.text.to_owned());
     let event = entry.event.clone();
     told.push(Told { sequence: entry.sequence, at: entry.at, event, text });
     Ok(())

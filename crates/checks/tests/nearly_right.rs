@@ -1,8 +1,10 @@
-//! Tests batches and files of bets that are valid except for a few bytes, where parsing errors are
-//! most likely.
+//! Tests batches, files of bets and record streams that are valid except for a few bytes, where
+//! parsing errors are most likely.
 //!
 //! The checks compare the results of `lottery` and `agency` with a naive implementation of the rules
 //! that looks at one bet, one field and one character at a time.
+
+use std::sync::LazyLock;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,6 +19,10 @@ const PIECES: &[&str] = &[
 /// What an edit inserts into a file: what its form is made of, too.
 const PIECES_OF_FILES: &[&str] =
     &["", ",", ",,", "\n", "\r", "\r\n", "\"", "\"\"", "\u{feff}", " ", "|", "0", "x", "ñ"];
+
+/// Record streams of sound ledgers.
+static STREAMS: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| (0..5).map(checks::sound_stream).collect());
 
 /// Generates a bet that is usually valid, and sometimes at the edge of a rule.
 fn bet() -> impl Strategy<Value = String> {
@@ -82,5 +88,22 @@ proptest! {
             file.insert(at.index(file.len() + 1), 0xff);
         }
         checks::run("bets_rows", &[&[0], &choices[..], &file].concat());
+    }
+
+    #[test]
+    fn streams_with_a_few_edits_are_read_or_refused(
+        number in 0..5_usize,
+        flags in 0..4_u8,
+        pieces in vec(any::<u8>(), 0..4),
+        edits in vec((any::<Index>(), 0..3_usize, vec(any::<u8>(), 0..3)), 0..4),
+    ) {
+        let mut stream = STREAMS[number].clone();
+        for (at, removed, piece) in edits {
+            let start = at.index(stream.len() + 1);
+            let end = (start + removed).min(stream.len());
+            stream.splice(start..end, piece);
+        }
+        let head = [flags, u8::try_from(pieces.len()).unwrap()];
+        checks::run("record_stream", &[&head[..], &pieces, &stream].concat());
     }
 }

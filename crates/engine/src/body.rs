@@ -19,8 +19,8 @@ mod act;
 mod audited;
 
 use lottery::{
-    Act, Agencies, AgencyId, AuditedAction, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId,
-    DrawName, DrawTerms, Event, NumberRange, OperatorsChange, SealedNumber, SetDigest,
+    Act, Agencies, AgencyId, AuditedAction, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName,
+    DrawTerms, Event, NumberRange, OperatorsChange, SealedNumber, SetDigest,
 };
 
 const DRAW_OPENED: u16 = 1;
@@ -41,20 +41,18 @@ pub struct Body<'a> {
 
 enum Tail<'a> {
     Bytes(Vec<u8>),
-    Bets { text: &'a str, digest: &'a ChunkDigest },
+    Bets { text: &'a str, digest: ChunkDigest },
 }
 
 impl<'a> Body<'a> {
-    /// Encodes an event; `batch` is required for an accepted batch.
-    ///
-    /// # Panics
-    /// When an accepted batch has no `batch`.
+    /// Encodes an event; `text` has the bets of an accepted batch.
     #[must_use]
-    pub fn of(event: &Event, batch: Option<&'a Batch>) -> Self {
+    pub fn of(event: &Event, text: &'a str) -> Self {
         match event {
             Event::DrawOpened { draw, terms, number } => Self::draw_opened(*draw, terms, *number),
-            Event::BatchAccepted(_) => {
-                Self::batch_accepted(batch.expect("a batch is accepted with its bets"))
+            Event::BatchAccepted(batch) => {
+                let tail = Tail::Bets { text, digest: batch.digest };
+                Self { tail, ..Self::of_batch(batch) }
             }
             Event::AgencyFinished { draw, agency } => Self::agency_finished(*draw, *agency),
             Event::DrawClosed { draw, bets, set } => {
@@ -110,7 +108,7 @@ impl<'a> Body<'a> {
     pub fn tail_digest(&self) -> ChunkDigest {
         match &self.tail {
             Tail::Bytes(bytes) => digest_of(bytes),
-            Tail::Bets { digest, .. } => **digest,
+            Tail::Bets { digest, .. } => *digest,
         }
     }
 
@@ -125,12 +123,6 @@ impl<'a> Body<'a> {
         }
         let mut body = Self::new(DRAW_OPENED, &[draw.0, numbers.min(), numbers.max(), name_len]);
         body.tail = Tail::Bytes(tail);
-        body
-    }
-
-    fn batch_accepted(batch: &'a Batch) -> Self {
-        let mut body = Self::of_batch(&BatchSummary::of(batch));
-        body.tail = Tail::Bets { text: batch.bets.text(), digest: batch.bets.digest() };
         body
     }
 
@@ -149,6 +141,9 @@ impl<'a> Body<'a> {
         Self { kind, head, head_len: integers.len() * 4, tail: Tail::Bytes(Vec::new()) }
     }
 }
+
+/// The newest feature that this program knows. Increment it when adding a kind of event or act.
+pub const FEATURE: u32 = 3;
 
 /// Returns the feature that a program needs to read an event: 0, 1 for acts 18 to 22, 2 for act 23,
 /// 3 for acts 24 and 25.
@@ -281,14 +276,15 @@ fn digest_of(bytes: &[u8]) -> ChunkDigest {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
 
-    use lottery::Bets;
+    use lottery::{Batch, Bets};
 
     use super::*;
 
-    fn events() -> Vec<(Event, Option<Batch>)> {
+    /// One event of each kind, with its batch if it is one, and every act.
+    pub(crate) fn events() -> Vec<(Event, Option<Batch>)> {
         let draw = DrawId(3);
         let terms = DrawTerms {
             name: DrawName::new("Quiniela ñ").unwrap(),
@@ -310,13 +306,17 @@ mod tests {
         others.into_iter().chain(acts).collect()
     }
 
+    fn text_of(batch: Option<&Batch>) -> &str {
+        batch.map_or("", |batch| batch.bets.text())
+    }
+
     #[test]
     fn every_event_decodes_but_nothing_shorter_or_longer() {
         for (event, batch) in events() {
-            let body = Body::of(&event, batch.as_ref());
+            let body = Body::of(&event, text_of(batch.as_ref()));
             let read = decode(body.kind(), body.head(), body.tail()).unwrap();
             assert_eq!(read.event, event);
-            assert_eq!(read.text, batch.as_ref().map_or("", |batch| batch.bets.text()));
+            assert_eq!(read.text, text_of(batch.as_ref()));
             assert_eq!(read.tail_digest, body.tail_digest());
             for len in 0..body.head().len() {
                 assert!(decode(body.kind(), &body.head()[..len], body.tail()).is_err());
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn the_bytes_of_a_batch_are_frozen() {
         let (event, batch) = events().swap_remove(1);
-        let body = Body::of(&event, batch.as_ref());
+        let body = Body::of(&event, text_of(batch.as_ref()));
         let head = [3, 0, 0, 0, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0];
         assert_eq!((body.kind(), body.head()), (2, &head[..]));
         assert_eq!(body.tail(), "Ñandú|B|1-2|2000-01-01|7".as_bytes());

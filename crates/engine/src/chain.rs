@@ -20,6 +20,9 @@ pub struct Chain(pub [u8; 32]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerId(pub [u8; 16]);
 
+/// The bytes of a [`Link`] that the chain covers, with the length of the head.
+const LINK_LEN: usize = 24;
+
 /// The part of an event that the chain covers besides its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -47,15 +50,9 @@ impl Chain {
     #[must_use]
     pub fn then(self, link: &Link, head: &[u8], tail_digest: &ChunkDigest) -> Self {
         let head_len = u16::try_from(head.len()).expect("heads are a few bytes");
-        let mut linked = [0; 24];
-        linked[..8].copy_from_slice(&link.sequence.to_le_bytes());
-        linked[8..16].copy_from_slice(&link.at.0.to_le_bytes());
-        linked[16..18].copy_from_slice(&link.kind.to_le_bytes());
-        linked[18..20].copy_from_slice(&link.left.to_le_bytes());
-        linked[20..22].copy_from_slice(&head_len.to_le_bytes());
         let hash = Sha256::new()
             .chain_update(self.0)
-            .chain_update(linked)
+            .chain_update(link.to_bytes(head_len))
             .chain_update(head)
             .chain_update(tail_digest.0);
         Self(hash.finalize().into())
@@ -70,6 +67,27 @@ impl Chain {
     ) -> Self {
         let link = Link { sequence, at, kind: body.kind(), left };
         self.then(&link, body.head(), &body.tail_digest())
+    }
+}
+
+impl Link {
+    pub(crate) fn to_bytes(self, head_len: u16) -> [u8; LINK_LEN] {
+        let mut bytes = [0; LINK_LEN];
+        bytes[..8].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.at.0.to_le_bytes());
+        bytes[16..18].copy_from_slice(&self.kind.to_le_bytes());
+        bytes[18..20].copy_from_slice(&self.left.to_le_bytes());
+        bytes[20..22].copy_from_slice(&head_len.to_le_bytes());
+        bytes
+    }
+
+    /// Also returns the length of the head; `None` if the last two bytes are not 0.
+    pub(crate) fn of_bytes(bytes: &[u8; LINK_LEN]) -> Option<(Self, u16)> {
+        let u64_at = |at: usize| u64::from_le_bytes(*bytes[at..].first_chunk().expect("in it"));
+        let u16_at = |at: usize| u16::from_le_bytes(*bytes[at..].first_chunk().expect("in it"));
+        let (sequence, at) = (u64_at(0), Timestamp(u64_at(8)));
+        let (kind, left, head_len) = (u16_at(16), u16_at(18), u16_at(20));
+        (u16_at(22) == 0).then_some((Self { sequence, at, kind, left }, head_len))
     }
 }
 

@@ -1,27 +1,28 @@
 //! Copies a history into another log: order, times and chain stay as they are.
 //!
-//! Nothing is decided again. The chain is computed anew, so that the end of the copy has the chain
-//! of the original only if every event is the same. What the other log already holds is compared
-//! and skipped: a copy that was interrupted, or an older one, is continued.
+//! Nothing is decided again. The chain is computed anew and compared at every event, so that the copy
+//! has the chain of the original. What the other log already holds is skipped, once the history is
+//! seen to have the same chain where the other log ends: a copy that was interrupted, or an older
+//! one, is continued.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use lottery::{Batch, BatchSummary, Bets, Draws, Event, NumberRange, Timestamp};
+use lottery::{Batch, BatchSummary, Bets, Draws, Event, NumberRange};
 use thiserror::Error;
 
 use crate::chain::{Chain, LedgerId};
 use crate::limits::COPY_GROUP_LEN_MAX;
-use crate::log::{Entry, Gone, Log, Recovered, Tip};
+use crate::log::{Entry, Gone, Log, Record, Recovered, Tip};
 
 /// Writes a history to a log that nobody else writes to.
 pub struct Copier {
     log: Box<dyn Log>,
-    /// What the log holds.
-    held: Tip,
     draws: Draws,
-    /// The position of the next event.
+    /// The position of the next event that the log needs.
     next: Tip,
+    /// The number of events up to the last one that was added.
+    seen: u64,
     /// What must follow from the last decision.
     following: VecDeque<Event>,
     group: Vec<Entry>,
@@ -48,35 +49,43 @@ pub enum CopyError {
 }
 
 impl Copier {
-    /// Begins to copy the history of the ledger `id` to a log.
+    /// Begins to copy the history of the ledger `id` to a log, or goes on where the log ends.
     ///
     /// # Errors
     /// When the log can't be used.
     pub fn to(mut log: Box<dyn Log>, id: LedgerId) -> Result<Self, CopyError> {
-        let Recovered { tip: held, .. } = log.recover()?;
+        let Recovered { draws, tip: next } = log.recover()?;
         log.commit(&[])?;
-        let next = Tip { sequence: 0, chain: Chain::first(id), at: Timestamp(0) };
-        if held.sequence == 0 && held.chain != next.chain {
+        if next.sequence == 0 && next.chain != Chain::first(id) {
             return Err(CopyError::OtherHistory);
         }
-        Ok(Self {
-            log,
-            held,
-            draws: Draws::default(),
-            next,
-            following: VecDeque::new(),
-            group: Vec::new(),
-            len: 0,
-        })
+        let (following, group) = (VecDeque::new(), Vec::new());
+        Ok(Self { log, draws, next, seen: 0, following, group, len: 0 })
     }
 
-    /// Adds the next event, with its bets if it is a batch.
+    /// Returns the position of the next event that the log needs.
+    #[must_use]
+    pub fn tip(&self) -> Tip {
+        self.next
+    }
+
+    /// Adds the next event. Events that the log holds may come before it, in order.
     ///
     /// # Errors
-    /// When it is not one that a central wrote here, or the log does not take it.
-    pub fn add(&mut self, at: Timestamp, event: &Event, bets: &str) -> Result<(), CopyError> {
-        let sequence = self.next.sequence;
+    /// When it is not one that a central wrote here, or the log holds another history or does not
+    /// take it.
+    pub fn add(&mut self, record: &Record<'_>) -> Result<(), CopyError> {
+        let Record { sequence, at, event, .. } = *record;
+        self.seen = sequence + 1;
+        if sequence < self.next.sequence {
+            let is_last = self.seen == self.next.sequence;
+            let is_other = is_last && record.chain != self.next.chain;
+            return if is_other { Err(CopyError::OtherHistory) } else { Ok(()) };
+        }
         let wrong = |why| Err(CopyError::Source { sequence, why });
+        if sequence > self.next.sequence {
+            return wrong("is not the next one");
+        }
         match self.following.pop_front() {
             Some(expected) if expected == *event => {}
             Some(_) => return wrong("does not follow from the decision before it"),
@@ -95,23 +104,31 @@ impl Copier {
             return wrong("has too many consequences");
         };
         let batch = match event {
-            Event::BatchAccepted(batch) => match batch_of(batch, bets) {
+            Event::BatchAccepted(batch) => match batch_of(batch, record.text) {
                 Some(batch) => Some(Arc::new(batch)),
                 None => return wrong("has bets that are not bets"),
             },
             _ => None,
         };
         let entry = Entry::new(self.next, at, left, event.clone(), batch);
+        if entry.chain != record.chain {
+            return wrong("does not continue the chain of those that the target holds");
+        }
         self.next = entry.tip();
-        if self.next.sequence == self.held.sequence && self.next.chain != self.held.chain {
-            return Err(CopyError::OtherHistory);
-        }
-        if self.next.sequence > self.held.sequence {
-            self.len += entry.len();
-            self.group.push(entry);
-        }
-        if self.following.is_empty() && self.len >= COPY_GROUP_LEN_MAX {
-            self.flush()?;
+        self.len += entry.len();
+        self.group.push(entry);
+        if self.len >= COPY_GROUP_LEN_MAX { self.flush() } else { Ok(()) }
+    }
+
+    /// Makes what was added durable, unless the last decision is not whole yet.
+    ///
+    /// # Errors
+    /// When the log does not take it.
+    pub fn flush(&mut self) -> Result<(), CopyError> {
+        if self.following.is_empty() {
+            self.log.commit(&self.group)?;
+            self.group.clear();
+            self.len = 0;
         }
         Ok(())
     }
@@ -127,17 +144,7 @@ impl Copier {
             return Err(CopyError::Source { sequence, why });
         }
         self.flush()?;
-        if self.held.sequence > self.next.sequence {
-            return Err(CopyError::OtherHistory);
-        }
-        Ok(self.next)
-    }
-
-    fn flush(&mut self) -> Result<(), CopyError> {
-        self.log.commit(&self.group)?;
-        self.group.clear();
-        self.len = 0;
-        Ok(())
+        if self.seen < self.next.sequence { Err(CopyError::OtherHistory) } else { Ok(self.next) }
     }
 }
 

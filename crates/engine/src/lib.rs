@@ -14,7 +14,8 @@
 //! folder (crate `ledger`), or a log shared by several engines. The module `conformance`, behind a
 //! feature, tests them all.
 //!
-//! [`Copier`] copies a history from one log to another.
+//! [`Copier`] copies a history from one log to another; [`StreamWriter`] and [`StreamReader`] turn
+//! its records into bytes and back, for files and connections.
 //!
 //! Invariants:
 //! - nothing is answered or published before it is durable, and an answered change is in the view;
@@ -37,16 +38,18 @@ pub mod limits;
 mod log;
 mod memory;
 mod requests;
+mod stream;
 #[doc(hidden)]
 pub mod sync;
 
-pub use body::{Body, Decoded, decode, feature_of};
+pub use body::{Body, Decoded, FEATURE, decode, feature_of};
 pub use chain::{Chain, LedgerId, Link};
 pub use clock::Clock;
 pub use committer::Committer;
 pub use copier::{Copier, CopyError};
 pub use engine::{Done, Engine, Queue};
 pub use groups::Groups;
-pub use log::{ENTRY_OVERHEAD_LEN, Entry, Gone, Log, News, Reader, Recovered, Tip};
+pub use log::{ENTRY_OVERHEAD_LEN, Entry, Gone, Log, News, Reader, Record, Recovered, Tip};
 pub use memory::MemoryLog;
 pub use requests::Request;
+pub use stream::{StreamError, StreamReader, StreamStart, StreamWriter};

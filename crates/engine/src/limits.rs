@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const GROUP_REQUESTS_MAX: usize = 4096;
 /// Most bytes that an act or an opening takes in a log, with all that follows from it.
 pub const ACT_LEN_MAX: usize = 16 << 10;
+/// Most bytes of an event's body: the largest batch, or a draw's terms.
+pub const BODY_LEN_MAX: usize = 16 + lottery::limits::BATCH_TEXT_LEN_MAX;
 /// Bytes of events after which a copy stores a group.
 pub const COPY_GROUP_LEN_MAX: usize = 64 << 10;
 /// How long to wait before an unreachable log is tried again.

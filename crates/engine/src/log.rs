@@ -16,8 +16,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lottery::{
-    AuditSpan, Batch, Bet, BetName, DrawId, Draws, Event, StoredBatch, StoredEvent, Timestamp,
-    WinningResult,
+    AuditSpan, Batch, BatchSummary, Bet, BetName, DrawId, Draws, Event, StoredBatch, StoredEvent,
+    Timestamp, WinningResult,
 };
 
 use thiserror::Error;
@@ -161,6 +161,49 @@ pub struct Entry {
     pub chain: Chain,
 }
 
+/// An event as a log or a record stream returns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The number of events before it.
+    pub sequence: u64,
+    /// When it was decided, by the central's clock.
+    pub at: Timestamp,
+    /// The number of later events of the same decision.
+    pub left: u16,
+    /// The event.
+    pub event: &'a Event,
+    /// The bets of an accepted batch in canonical text; otherwise empty.
+    pub text: &'a str,
+    /// The chain of this event and all before it.
+    pub chain: Chain,
+}
+
+impl<'a> Record<'a> {
+    /// Returns the position of the next event.
+    #[must_use]
+    pub fn tip(&self) -> Tip {
+        Tip { sequence: self.sequence + 1, chain: self.chain, at: self.at }
+    }
+
+    /// Returns the body, which is the same in every log.
+    #[must_use]
+    pub fn body(&self) -> Body<'a> {
+        Body::of(self.event, self.text)
+    }
+
+    /// Returns the batch with its bets if the event is one.
+    #[must_use]
+    pub fn batch(&self) -> Option<StoredBatch<'a>> {
+        match self.event {
+            Event::BatchAccepted(BatchSummary { draw, agency, chunk, .. }) => {
+                let (draw, agency, chunk) = (*draw, *agency, *chunk);
+                Some(StoredBatch { draw, agency, chunk, text: self.text })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Bytes that an entry counts for besides its body.
 pub const ENTRY_OVERHEAD_LEN: usize = 96;
 
@@ -184,10 +227,18 @@ impl Entry {
         Tip { sequence: self.sequence + 1, chain: self.chain, at: self.at }
     }
 
+    /// Returns it as it is read.
+    #[must_use]
+    pub fn record(&self) -> Record<'_> {
+        let Self { sequence, at, left, ref event, chain, .. } = *self;
+        let text = self.batch.as_ref().map_or("", |batch| batch.bets.text());
+        Record { sequence, at, left, event, text, chain }
+    }
+
     /// Returns the body, which is the same in every log.
     #[must_use]
     pub fn body(&self) -> Body<'_> {
-        Body::of(&self.event, self.batch.as_deref())
+        self.record().body()
     }
 
     /// Returns the bytes it counts for: its body, rounded up to a multiple of 8, and

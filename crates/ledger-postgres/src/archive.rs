@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use engine::{Chain, LedgerId};
+use engine::{Chain, LedgerId, Record, StreamStart, Tip};
 use lottery::{
     BatchSummary, ChunkDigest, DrawStatus, Draws, Event, StoredBatch, StoredEvent, Timestamp,
 };
@@ -70,15 +70,52 @@ impl Archive {
         self.id
     }
 
-    /// Reads every event in order, and calls `visit` with it, and with its bets if it is a batch.
+    /// Reads every event in order, and calls `visit` with it.
     ///
     /// # Errors
     /// The first damage or failed reading, or an error that `visit` returns.
     pub fn read<E: From<StoreError>>(
         &self,
-        visit: impl FnMut(&StoredEvent, Option<StoredBatch<'_>>) -> Result<(), E>,
+        visit: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Summary, E> {
-        self.pass(true, visit)
+        self.pass(self.start(), true, visit)
+    }
+
+    /// Reads the events from `start` on, and calls `visit` with each. The rules are applied only if
+    /// `start` is the first.
+    ///
+    /// # Errors
+    /// The first damage or failed reading, an error that `visit` returns, or that this ledger is not
+    /// the one of `start`, or has another history before it.
+    pub fn read_from<E: From<StoreError>>(
+        &self,
+        start: StreamStart,
+        visit: impl FnMut(Record<'_>) -> Result<(), E>,
+    ) -> Result<Tip, E> {
+        let StreamStart { id, sequence, chain } = start;
+        if id != self.id || self.chain_before(sequence)? != Some(chain) {
+            let why = "it is another ledger or has another history";
+            let why = format!("{why}: event {sequence} does not follow here");
+            return Err(StoreError::Unsuitable(why).into());
+        }
+        let Summary { events, end: (_, chain), at, .. } = self.pass(start, true, visit)?;
+        Ok(Tip { sequence: events, chain, at })
+    }
+
+    /// Returns the chain before an event; `None` if there are not so many.
+    fn chain_before(&self, sequence: u64) -> Result<Option<Chain>, StoreError> {
+        let Some(last) = sequence.checked_sub(1) else { return Ok(Some(Chain::first(self.id))) };
+        if sequence >= self.events {
+            return Ok((sequence == self.events).then_some(self.chain));
+        }
+        let query = format!(
+            "SELECT {EVENT_COLUMNS} FROM event WHERE sequence >= $1 AND sequence < $2 \
+             ORDER BY sequence LIMIT 1"
+        );
+        let page = self.page(&query, last)?;
+        let missing = || StoreError::Damaged(format!("event {last} is missing"));
+        let row = page.first().ok_or_else(missing)?;
+        Ok(Some(ReadEvent::of(row).map_err(StoreError::Damaged)?.chain))
     }
 
     /// Reads every event but no bets.
@@ -86,13 +123,18 @@ impl Archive {
     /// # Errors
     /// The first damage or failed reading.
     pub fn skim(&self) -> Result<Summary, StoreError> {
-        self.pass(false, |_, _| Ok(()))
+        self.pass(self.start(), false, |_| Ok(()))
+    }
+
+    fn start(&self) -> StreamStart {
+        StreamStart { id: self.id, sequence: 0, chain: Chain::first(self.id) }
     }
 
     fn pass<E: From<StoreError>>(
         &self,
+        start: StreamStart,
         with_bets: bool,
-        mut visit: impl FnMut(&StoredEvent, Option<StoredBatch<'_>>) -> Result<(), E>,
+        mut visit: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Summary, E> {
         let (bets, page_max) = match with_bets {
             true => (WITH_BETS, BATCHES_PAGE_MAX),
@@ -103,7 +145,7 @@ impl Archive {
              ORDER BY sequence LIMIT {page_max}"
         );
         let (mut draws, mut at) = (Draws::default(), Timestamp(0));
-        let (mut chain, mut next) = (Chain::first(self.id), 0);
+        let (mut chain, mut next) = (start.chain, start.sequence);
         while next < self.events {
             let page = self.page(&query, next)?;
             if page.is_empty() {
@@ -113,20 +155,22 @@ impl Archive {
             for row in &page {
                 let read = checked(row, next, chain).map_err(StoreError::Damaged)?;
                 let StoredEvent { event, at: decided, .. } = &read.stored;
-                draws.replay(event, *decided).map_err(|why| {
-                    let why = format!("event {next} is one that the rules forbid: {why}");
-                    StoreError::Damaged(why)
-                })?;
+                if start.sequence == 0 {
+                    draws.replay(event, *decided).map_err(|why| {
+                        let why = format!("event {next} is one that the rules forbid: {why}");
+                        StoreError::Damaged(why)
+                    })?;
+                }
                 let damaged = |why| StoreError::Damaged(format!("event {next}: {why}"));
-                let batch = match event {
-                    _ if !with_bets => None,
-                    Event::BatchAccepted(batch) => Some(bets_in(row, batch).map_err(damaged)?),
+                let text = match event {
+                    _ if !with_bets => "",
+                    Event::BatchAccepted(batch) => bets_in(row, batch).map_err(damaged)?,
                     other => {
                         expect_audit_row(row, other).map_err(damaged)?;
-                        None
+                        ""
                     }
                 };
-                visit(&read.stored, batch)?;
+                visit(read.record(text))?;
                 (chain, at, next) = (read.chain, *decided, next + 1);
             }
         }
@@ -156,8 +200,8 @@ fn checked(row: &Row, expected: u64, chain: Chain) -> Result<ReadEvent, String> 
     Ok(read)
 }
 
-/// Returns a batch with its bets, which must be those of its digest, its count and its keys.
-fn bets_in<'a>(row: &'a Row, of: &BatchSummary) -> Result<StoredBatch<'a>, String> {
+/// Returns the bets of a batch, which must be those of its digest, its count and its keys.
+fn bets_in<'a>(row: &'a Row, of: &BatchSummary) -> Result<&'a str, String> {
     let text = |error: tokio_postgres::Error| error.to_string();
     let bytes: &[u8] = row.try_get(12).map_err(text)?;
     let keys: Vec<i32> = row.try_get(13).map_err(text)?;
@@ -172,7 +216,7 @@ fn bets_in<'a>(row: &'a Row, of: &BatchSummary) -> Result<StoredBatch<'a>, Strin
     if expected != keys || expected.len() as u64 != u64::from(of.bets) {
         return Err("its columns are not those of its bets".to_owned());
     }
-    Ok(batch)
+    Ok(bets)
 }
 
 /// Checks the columns of an event for those who read SQL.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use engine::{Body, Chain, Entry, Link, decode};
+use engine::{Body, Chain, Entry, Link, Record, decode};
 use lottery::{
     Act, AgencyId, Argument, BatchSummary, Bet, BetKey, ChunkDigest, ChunkId, DrawId, Event,
     StoredEvent, Timestamp, WinningResult,
@@ -282,6 +282,12 @@ impl ReadEvent {
         let link = Link { sequence, at, kind: narrow(kind.into())?, left: narrow(left.into())? };
         let stored = StoredEvent { sequence, at, event };
         Ok(Self { stored, chain, link, head, tail_digest })
+    }
+
+    /// Returns the event with its bets, if it is a batch.
+    pub(crate) fn record<'a>(&'a self, text: &'a str) -> Record<'a> {
+        let (Link { sequence, at, left, .. }, chain) = (self.link, self.chain);
+        Record { sequence, at, left, event: &self.stored.event, text, chain }
     }
 
     /// Checks that it continues the chain.

@@ -408,8 +408,8 @@ fn check(setting: &Setting, senders: Senders, what: &str) -> usize {
     let (draw, acknowledged) = senders.end();
     let archive = Archive::open(&target(&setting.url())).unwrap();
     let mut stored = BTreeMap::new();
-    let read = archive.read(|_, batch| {
-        if let Some(batch) = batch.filter(|batch| batch.draw == draw) {
+    let read = archive.read(|record| {
+        if let Some(batch) = record.batch().filter(|batch| batch.draw == draw) {
             stored.insert((batch.agency.0, batch.chunk.0), batch.text.to_owned());
         }
         Ok::<_, StoreError>(())

@@ -238,8 +238,8 @@ fn a_ledger_with_changes_of_operators_is_copied() {
     schema::init(&target, source.id()).unwrap();
     let log = PostgresLog::open(&target, Options::new("copy")).unwrap();
     let mut copier = Copier::to(Box::new(log), source.id()).unwrap();
-    let read = source.read(|stored, _| {
-        copier.add(stored.at, &stored.event, "").unwrap();
+    let read = source.read(|record| {
+        copier.add(&record).unwrap();
         Ok::<_, StoreError>(())
     });
     assert_eq!(Some(copier.finish().unwrap().chain), Some(read.unwrap().end.1));

@@ -89,8 +89,8 @@ impl Setting {
     fn stored(&self) -> (usize, BTreeSet<u32>) {
         let archive = Archive::open(&self.target()).unwrap();
         let mut batches = BTreeSet::new();
-        let read = archive.read(|_, batch| {
-            batches.extend(batch.map(|batch| batch.chunk.0));
+        let read = archive.read(|record| {
+            batches.extend(record.batch().map(|batch| batch.chunk.0));
             Ok::<_, StoreError>(())
         });
         (read.unwrap().draws.len(), batches)

@@ -21,7 +21,7 @@ fn a_reading_finds_what_was_changed() {
     let target = |database: &str| cluster.url(database).parse::<Target>().unwrap();
     schema::init(&target(&original), LedgerId([7; 16])).unwrap();
     a_draw(&target(&original));
-    let count = Archive::open(&target(&original)).unwrap().read(|_, _| Ok::<_, StoreError>(()));
+    let count = Archive::open(&target(&original)).unwrap().read(|_| Ok::<_, StoreError>(()));
     assert_eq!(count.unwrap().events, 6);
     for (change, found) in [
         ("UPDATE event SET body = 'Eva|Paz|2|2000-01-01|7' WHERE sequence = 1", "the bets are not"),
@@ -44,7 +44,7 @@ fn a_reading_finds_what_was_changed() {
             server.sql(&copy, &format!("ALTER TABLE {table} DISABLE TRIGGER ALL"));
         }
         server.sql(&copy, change);
-        let read = Archive::open(&target(&copy)).unwrap().read(|_, _| Ok::<_, StoreError>(()));
+        let read = Archive::open(&target(&copy)).unwrap().read(|_| Ok::<_, StoreError>(()));
         match read {
             Err(StoreError::Damaged(why)) => assert!(why.contains(found), "{change}: {why}"),
             other => panic!("{change}: {other:?}"),

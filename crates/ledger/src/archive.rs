@@ -10,17 +10,16 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use engine::{Chain, LedgerId};
+use engine::{Chain, LedgerId, Record, StreamStart, Tip};
 use lottery::{DrawStatus, Timestamp};
 
 use crate::disk::{Claim, Disk, DiskFile, Folder};
 use crate::error::{Damage, Fault};
 use crate::log::take;
 use crate::pass::{
-    Content, Entry, IndexState, Pass, Reads, header_now, opened, segments_growing, segments_in,
-    was_sealed,
+    Content, IndexState, Pass, Reads, header_now, opened, segments_growing, segments_in, was_sealed,
 };
-use crate::segment::{self, SegmentHeader, Tail};
+use crate::segment::{self, FIRST_SEGMENT, SegmentHeader, Tail};
 
 /// A ledger opened for reading.
 pub struct Archive {
@@ -90,9 +89,47 @@ impl Archive {
     /// The first damage or failed read, or an error that `visit` returns.
     pub fn read<E: From<Fault>>(
         &self,
-        visit: impl FnMut(Entry<'_>) -> Result<(), E>,
+        visit: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Summary, E> {
-        self.pass(Reads::Records, visit)
+        self.pass(Reads::Records, 0, visit)
+    }
+
+    /// Reads the records from `start` on, and calls `visit` with each. Segments without any of them
+    /// or the record before them are not read. The rules are applied only if `start` is the first.
+    ///
+    /// # Errors
+    /// The first damage or failed read, an error that `visit` returns, or that this ledger is not
+    /// the one of `start`, or has another history before it.
+    pub fn read_from<E: From<Fault>>(
+        &self,
+        start: StreamStart,
+        mut visit: impl FnMut(Record<'_>) -> Result<(), E>,
+    ) -> Result<Tip, E> {
+        let StreamStart { id, sequence, chain } = start;
+        let mut is_same = sequence == 0 && chain == Chain::first(id);
+        let read = self.pass(Reads::Records, sequence, |record| {
+            if record.tip().sequence == sequence {
+                is_same = record.chain == chain;
+            }
+            if record.sequence < sequence {
+                return Ok(());
+            }
+            if is_same { visit(record) } else { Err(Fault::OtherHistory(sequence).into()) }
+        })?;
+        match read.end {
+            Some((ledger, chain)) if is_same && ledger == id => {
+                Ok(Tip { sequence: read.records, chain, at: read.at })
+            }
+            _ => Err(Fault::OtherHistory(sequence).into()),
+        }
+    }
+
+    /// Returns the ledger's id; `None` when nothing was ever written.
+    ///
+    /// # Errors
+    /// When its first segment is damaged or can't be read.
+    pub fn id(&self) -> Result<Option<LedgerId>, Fault> {
+        Ok(header_now(&*self.disk, FIRST_SEGMENT)?.map(|header| header.ledger))
     }
 
     /// As [`Archive::read`], and verifies the indexes too.
@@ -101,9 +138,9 @@ impl Archive {
     /// The first damage or failed read, or an error that `visit` returns.
     pub fn check<E: From<Fault>>(
         &self,
-        visit: impl FnMut(Entry<'_>) -> Result<(), E>,
+        visit: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Summary, E> {
-        self.pass(Reads::RecordsAndIndexes, visit)
+        self.pass(Reads::RecordsAndIndexes, 0, visit)
     }
 
     /// Reads only what opening reads: sealed segments by their indexes.
@@ -111,13 +148,15 @@ impl Archive {
     /// # Errors
     /// The first damage, the same that opening reports, or a failed read.
     pub fn skim(&self) -> Result<Summary, Fault> {
-        self.pass(Reads::Indexes, |_| Ok(()))
+        self.pass(Reads::Indexes, 0, |_| Ok(()))
     }
 
+    /// Begins with the segment that holds the record before `from`.
     fn pass<E: From<Fault>>(
         &self,
         reads: Reads,
-        mut visit: impl FnMut(Entry<'_>) -> Result<(), E>,
+        from: u64,
+        mut visit: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Summary, E> {
         let until = self.end.get().copied();
         let central_runs = self.lock.is_none();
@@ -128,8 +167,12 @@ impl Archive {
         };
         let segments = used.len() as u64;
         let mut pass = Pass::new(reads, central_runs);
+        let skipped = used.partition_point(|header| header.first_sequence < from).saturating_sub(1);
+        if let (1.., Some(first)) = (skipped, used.get(skipped)) {
+            pass.begin_at(first);
+        }
         let (mut torn_bytes, mut indexes_missing) = (0, 0);
-        for header in used {
+        for header in used.into_iter().skip(skipped) {
             let file = opened(&*self.disk, header.number, claim)?;
             let mut is_last = header.number == segments;
             if is_last && central_runs {

@@ -63,6 +63,9 @@ pub enum Fault {
         /// The newest feature that this program supports.
         known: u32,
     },
+    /// The ledger has other records than the reader knows.
+    #[error("it is another ledger or has another history: record {0} does not follow here")]
+    OtherHistory(u64),
     /// An IO operation failed.
     #[error("{doing}: {error}{}", remedy(error))]
     Io {

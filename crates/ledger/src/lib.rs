@@ -40,7 +40,6 @@ mod simulated_engine;
 pub use archive::{Archive, Summary};
 pub use error::{Damage, Fault};
 pub use log::{Ledger, Options};
-pub use pass::Entry;
 pub use recovery::Report;
 pub use scrub::{Scrub, ScrubFindings, ScrubNews, ScrubPace};
 #[cfg(any(test, feature = "simulation"))]

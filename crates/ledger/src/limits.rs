@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use engine::limits::BODY_LEN_MAX;
+
 /// Unit of direct writes: their offsets, lengths and addresses are multiples of it. Frozen.
 pub const BLOCK_LEN: usize = 4096;
 /// The unit that a disk writes atomically. Frozen: recovery tells a torn tail from damage by it.
@@ -14,8 +16,6 @@ pub const SEGMENT_LEN_DEFAULT: u64 = 64 << 20;
 pub const SEGMENT_LEN_MIN: u64 = 96 << 10;
 /// Maximum length of a segment: offsets fit `u32`, and a segment can be held in memory.
 pub const SEGMENT_LEN_MAX: u64 = 1 << 30;
-/// Maximum length of a record's body, in bytes: the largest batch, or a draw's terms.
-pub const BODY_LEN_MAX: usize = 16 + lottery::limits::BATCH_TEXT_LEN_MAX;
 /// Bytes reserved in a group for the events that the rules derive from one: a close, a making, a
 /// publication.
 pub const FOLLOWING_LEN_MAX: usize = 512;

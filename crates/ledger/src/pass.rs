@@ -14,8 +14,8 @@
 use std::io;
 use std::ops::Range;
 
-use engine::{Body, Chain, LedgerId, feature_of};
-use lottery::{Draws, Event, StoredBatch, Timestamp};
+use engine::{Body, Chain, LedgerId, Record, feature_of};
+use lottery::{Draws, Event, Timestamp};
 
 use crate::contents::{BatchAt, Contents, EventAt};
 use crate::disk::{Claim, Disk, DiskFile, uninterrupted};
@@ -36,18 +36,6 @@ pub(crate) enum Reads {
     Records,
     /// Every record, and every index, which must match the records.
     RecordsAndIndexes,
-}
-
-/// An event as read from the ledger.
-pub struct Entry<'a> {
-    /// Its number in the ledger, from 0.
-    pub sequence: u64,
-    /// When it was decided, by the central's clock.
-    pub at: Timestamp,
-    /// The event.
-    pub event: &'a Event,
-    /// The batch with its bets if the event is a batch.
-    pub batch: Option<StoredBatch<'a>>,
 }
 
 /// A segment in use that was found sound.
@@ -83,6 +71,8 @@ pub(crate) struct Pass {
     reads: Reads,
     /// Whether a central may be writing to the folder.
     is_growing: bool,
+    /// Whether it began with the first record, so that the rules can be applied.
+    has_all: bool,
     pub(crate) draws: Draws,
     pub(crate) next_sequence: u64,
     /// `None` before the first segment.
@@ -181,6 +171,7 @@ impl Pass {
         Self {
             reads,
             is_growing,
+            has_all: true,
             draws: Draws::default(),
             next_sequence: 0,
             end: None,
@@ -189,13 +180,20 @@ impl Pass {
         }
     }
 
+    /// Begins with a segment that is not the first one, and applies no rules.
+    pub(crate) fn begin_at(&mut self, header: &SegmentHeader) {
+        self.has_all = false;
+        (self.next_sequence, self.end) =
+            (header.first_sequence, Some((header.ledger, header.chain)));
+    }
+
     /// Verifies the next segment and calls `visit` with each event that is read.
     pub(crate) fn judge<E: From<Fault>>(
         &mut self,
         file: Box<dyn DiskFile>,
         header: SegmentHeader,
         is_last: bool,
-        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+        visit: &mut impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Judged, E> {
         self.expect_next(&header)?;
         let what = if is_last {
@@ -227,7 +225,7 @@ impl Pass {
         &mut self,
         file: &dyn DiskFile,
         header: SegmentHeader,
-        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+        visit: &mut impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Content, E> {
         let mut state = IndexState::Sound;
         if self.reads == Reads::Indexes {
@@ -269,7 +267,7 @@ impl Pass {
         &mut self,
         file: &dyn DiskFile,
         header: SegmentHeader,
-        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+        visit: &mut impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Content, E> {
         if was_sealed(file, &header)? {
             let what = "the segment was sealed, so records followed it, and they are gone";
@@ -309,7 +307,7 @@ impl Pass {
         file: &dyn DiskFile,
         mut header: SegmentHeader,
         until: Option<u64>,
-        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+        visit: &mut impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.expect_next(&header)?;
         let mut image = Image::read(file, header, None)?;
@@ -364,18 +362,15 @@ impl Pass {
         header: &SegmentHeader,
         record: &segment::Record<'_>,
         contents: &mut Contents,
-        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+        visit: &mut impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         contents.add_read(record, header.number)?;
         let (sequence, at) = (record.header.sequence, Timestamp(record.header.at_ms));
         self.at = at;
         self.admit(&record.event, at, header, record.offset)?;
         self.expect_whole(record.header.left, header, record.offset)?;
-        let batch = match &record.event {
-            Event::BatchAccepted(batch) => Some(index::stored(batch, record.text)),
-            _ => None,
-        };
-        visit(Entry { sequence, at, event: &record.event, batch })
+        let (left, chain) = (record.header.left, record.header.chain);
+        visit(Record { sequence, at, left, event: &record.event, text: record.text, chain })
     }
 
     /// Applies an event, which the rules must allow.
@@ -390,6 +385,9 @@ impl Pass {
             let what = "an event of a feature that the segment's header does not name";
             return Err(damage(header, offset as u64, what));
         }
+        if !self.has_all {
+            return Ok(());
+        }
         self.draws.replay(event, at).map_err(|why| {
             damage(header, offset as u64, format!("an event that the rules forbid: {why}"))
         })
@@ -397,7 +395,7 @@ impl Pass {
 
     /// Checks that a decision continues or ends after an event as the rules require.
     fn expect_whole(&self, left: u16, header: &SegmentHeader, offset: usize) -> Result<(), Fault> {
-        if (left > 0) == self.draws.due().is_some() {
+        if !self.has_all || (left > 0) == self.draws.due().is_some() {
             return Ok(());
         }
         Err(damage(header, offset as u64, "a decision that the rules have end elsewhere"))

@@ -34,11 +34,10 @@
 //! - The end mark is never zero, so that a sector of a record that reads as zeros was never
 //!   written.
 
+use engine::limits::BODY_LEN_MAX;
 use engine::{Body, Chain, Entry, Link};
 use lottery::{ChunkDigest, Timestamp};
 use sha2::{Digest, Sha256};
-
-use crate::limits::BODY_LEN_MAX;
 
 /// The length of a record's header, which precedes the body.
 pub(crate) const HEADER_LEN: usize = 88;

@@ -22,14 +22,14 @@
 
 use std::ops::Range;
 
-use engine::{Chain, Decoded, LedgerId};
+use engine::limits::BODY_LEN_MAX;
+use engine::{Chain, Decoded, FEATURE, LedgerId};
 use lottery::{Event, Timestamp};
 
 use crate::disk::DiskFile;
 use crate::error::{Damage, Fault};
 use crate::limits::{
-    BLOCK_LEN, BODY_LEN_MAX, RECORDS_OFFSET, SECTOR_LEN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN,
-    ZERO_STEP_LEN,
+    BLOCK_LEN, RECORDS_OFFSET, SECTOR_LEN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN, ZERO_STEP_LEN,
 };
 use crate::record::{self, Fingerprint, HEADER_LEN, Header, u32_at, u64_at};
 
@@ -37,9 +37,7 @@ const MAGIC: [u8; 8] = *b"BOLILLER";
 const FORMAT_VERSION: u32 = 2;
 /// The format version written before the first release; no longer readable.
 const BEFORE_RELEASE: u32 = 1;
-/// The newest feature this program supports. Increment it when adding a kind of event or act.
-const FEATURE: u32 = 3;
-const FIRST_SEGMENT: u64 = 1;
+pub(crate) const FIRST_SEGMENT: u64 = 1;
 const SEGMENT_HEADER_LEN: usize = 104;
 /// The length of the longest record, in bytes.
 const RECORD_LEN_MAX: usize = record::record_len(BODY_LEN_MAX);

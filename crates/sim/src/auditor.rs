@@ -9,8 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use engine::Record;
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Archive, Entry, Fault};
+use ledger::{Archive, Fault};
 use lottery::{DrawId, DrawState, Event, View};
 
 use crate::setting::{DRAW_NAMES, Key, Setting};
@@ -203,7 +204,7 @@ impl Auditor {
             Err(Fault::NoLedger) => 0,
             archive => {
                 let archive = archive.map_err(Wrong::from)?;
-                archive.check(|entry| self.take(&entry, &mut reading))?.torn_bytes
+                archive.check(|record| self.take(&record, &mut reading))?.torn_bytes
             }
         };
         self.check_kept(&reading)?;
@@ -215,7 +216,7 @@ impl Auditor {
     pub(crate) fn judge(&self, disk: &SimulatedDisk) -> Result<Holdings, Wrong> {
         let archive = Archive::open_on(Arc::new(disk.clone())).map_err(Wrong::from)?;
         let mut reading = Reading::default();
-        let summary = archive.check(|entry| self.take(&entry, &mut reading))?;
+        let summary = archive.check(|record| self.take(&record, &mut reading))?;
         let made = u64::from(!self.someone_gave_up());
         let is_over = |draw: &OfDraw| (draw.closed, draw.drawn) == (made, made);
         let draws_over = reading.draws.iter().filter(|draw| is_over(draw)).count();
@@ -280,8 +281,8 @@ impl Auditor {
         Ok(())
     }
 
-    fn take(&self, entry: &Entry<'_>, reading: &mut Reading) -> Result<(), Wrong> {
-        match entry.event {
+    fn take(&self, record: &Record<'_>, reading: &mut Reading) -> Result<(), Wrong> {
+        match record.event {
             Event::DrawOpened { terms, .. } => {
                 let expected = DRAW_NAMES[..self.draws].get(reading.draws.len());
                 if expected != Some(&terms.name.as_str()) {
@@ -290,11 +291,8 @@ impl Auditor {
                 reading.draws.push(OfDraw::default());
             }
             Event::BatchAccepted(batch) => {
-                let Some(text) = entry.batch.map(|batch| batch.text) else {
-                    return wrong("a batch without its bets");
-                };
                 let key = Key { draw: place(batch.draw), agency: batch.agency.0 };
-                self.take_batch((key, batch.chunk.0), text, reading)?;
+                self.take_batch((key, batch.chunk.0), record.text, reading)?;
             }
             Event::AgencyFinished { draw, agency } => {
                 let agency = Key { draw: place(*draw), agency: agency.0 };

@@ -10,8 +10,8 @@ use std::io::{BufWriter, Write};
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use engine::Record;
 use exports::{AuditWriter, Cells};
-use ledger::Entry;
 use lottery::text::{same_as, shown};
 use lottery::{
     ACTIONS, Act, AuditFilter, Description, DrawId, DrawStatus, Event, Label, StoredEvent,
@@ -81,9 +81,9 @@ pub(crate) fn run(args: &AuditArgs) -> Result<(), Ending> {
     let stored = args.stored.open()?;
     let mut printer = Printer::new(args, stored.draws()?)?;
     let bar = progress::counter("records verified");
-    let read = stored.read(|entry| {
+    let read = stored.read(|record| {
         bar.inc(1);
-        printer.print(&entry)
+        printer.print(&record)
     });
     bar.finish_and_clear();
     let printed_all = match read {
@@ -145,25 +145,25 @@ impl Printer {
         Ok(Self { filter, only, draws: Draws::of(known), out })
     }
 
-    fn print(&mut self, entry: &Entry<'_>) -> anyhow::Result<()> {
-        if matches!(entry.event, Event::BatchAccepted(_)) {
+    fn print(&mut self, record: &Record<'_>) -> anyhow::Result<()> {
+        if matches!(record.event, Event::BatchAccepted(_)) {
             return Ok(());
         }
-        let (it, is_first) = self.draws.describe(entry.at, entry.event);
+        let (it, is_first) = self.draws.describe(record.at, record.event);
         let is_of = |only: &Vec<DrawId>| it.draw.is_some_and(|draw| only.contains(&draw));
         if !self.only.as_ref().is_none_or(is_of)
-            || !self.filter.takes(entry.at, entry.event, it.draw)
+            || !self.filter.takes(record.at, record.event, it.draw)
         {
             return Ok(());
         }
         let written = match &mut self.out {
             Output::Text(out) => {
-                let line = self.draws.line(entry.sequence, entry.at, &it, is_first);
+                let line = self.draws.line(record.sequence, record.at, &it, is_first);
                 writeln!(out, "{}", shown(&line)).map_err(anyhow::Error::from)
             }
             Output::Csv(writer) => {
-                let (sequence, at) = (entry.sequence, entry.at);
-                let stored = StoredEvent { sequence, at, event: entry.event.clone() };
+                let (sequence, at) = (record.sequence, record.at);
+                let stored = StoredEvent { sequence, at, event: record.event.clone() };
                 writer.add(&stored, &it).map_err(anyhow::Error::from)
             }
         };

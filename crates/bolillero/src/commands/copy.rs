@@ -101,9 +101,9 @@ pub(crate) fn run(args: &CopyArgs) -> Result<(), Ending> {
     };
     let mut copier = Copier::to(args.to.log(id)?, id)?;
     let bar = progress::counter("events copied");
-    let read = source.read(|entry| {
+    let read = source.read(|record| {
         bar.inc(1);
-        Ok(copier.add(entry.at, entry.event, entry.batch.map_or("", |batch| batch.text))?)
+        Ok(copier.add(&record)?)
     })?;
     bar.finish_and_clear();
     read.tell_reach();

@@ -112,8 +112,8 @@ fn recount(data: &Path, received: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
     let [DrawStatus { state: DrawState::Drawn { number }, .. }] = summary.draws[..] else {
         bail!("the ledger does not have exactly one draw that has been made");
     };
-    archive.read(|entry| {
-        let Some(batch) = entry.batch else {
+    archive.read(|record| {
+        let Some(batch) = record.batch() else {
             return anyhow::Ok(());
         };
         let row = rows.iter_mut().find(|row| row.agency == batch.agency.0);

@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use central::Zone;
 use clap::Args;
-use engine::{Chain, LedgerId};
-use ledger::Entry;
+use engine::{Chain, LedgerId, Record};
 use lottery::{DrawId, DrawName, DrawStatus, StoredBatch, Timestamp, Winners, WinningResult};
 
 use super::progress;
@@ -139,11 +138,11 @@ impl Stored {
     /// Reads every record in order, verifies it, and calls `visit` with each event.
     pub(super) fn read(
         &self,
-        visit: impl FnMut(Entry<'_>) -> anyhow::Result<()>,
+        visit: impl FnMut(Record<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Summary> {
         let read = match &self.archive {
             Archive::Folder(archive) => archive.read(visit).map(Summary::of_folder),
-            Archive::Shared(archive) => Self::read_shared(archive, visit),
+            Archive::Shared(archive) => archive.read(visit).map(Summary::of_shared),
         };
         read.with_context(|| self.place.clone())
     }
@@ -151,11 +150,11 @@ impl Stored {
     /// As [`Stored::read`], and verifies the indexes of a folder too.
     pub(super) fn check(
         &self,
-        visit: impl FnMut(Entry<'_>) -> anyhow::Result<()>,
+        visit: impl FnMut(Record<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Summary> {
         let read = match &self.archive {
             Archive::Folder(archive) => archive.check(visit).map(Summary::of_folder),
-            Archive::Shared(archive) => Self::read_shared(archive, visit),
+            Archive::Shared(archive) => archive.read(visit).map(Summary::of_shared),
         };
         read.with_context(|| self.place.clone())
     }
@@ -182,17 +181,6 @@ impl Stored {
         read.with_context(|| self.place.clone())
     }
 
-    fn read_shared(
-        archive: &ledger_postgres::Archive,
-        mut visit: impl FnMut(Entry<'_>) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Summary> {
-        let read = archive.read(|stored, batch| {
-            let (sequence, at) = (stored.sequence, stored.at);
-            visit(Entry { sequence, at, event: &stored.event, batch })
-        });
-        read.map(Summary::of_shared)
-    }
-
     /// Calls `visit` with every batch of a draw, in the order of acceptance; it returns how many
     /// bets it processed.
     pub(super) fn each_batch(
@@ -201,8 +189,8 @@ impl Stored {
         mut visit: impl FnMut(&StoredBatch<'_>) -> anyhow::Result<u64>,
     ) -> anyhow::Result<()> {
         let bar = progress::counter("bets");
-        self.read(|entry| {
-            if let Some(batch) = entry.batch.filter(|batch| batch.draw == draw) {
+        self.read(|record| {
+            if let Some(batch) = record.batch().filter(|batch| batch.draw == draw) {
                 bar.inc(visit(&batch)?);
             }
             Ok(())

@@ -99,7 +99,7 @@ impl DiskFile for BusyFile {
 /// Reads everything; returns the events too.
 fn read(archive: &Archive, is_check: bool) -> Result<(Vec<Event>, Summary), Fault> {
     let mut events = Vec::new();
-    let mut visit = |entry: ledger::Entry<'_>| {
+    let mut visit = |entry: engine::Record<'_>| {
         assert_eq!(entry.sequence, events.len() as u64);
         events.push(entry.event.clone());
         Ok::<_, Fault>(())

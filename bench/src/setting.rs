@@ -66,9 +66,9 @@ pub(crate) struct Options {
     /// Print one JSON object instead of tables
     #[arg(long)]
     pub(crate) json: bool,
-    /// The program in its release build
+    /// The program as it is installed
     #[arg(long, env = "BENCH_BOLILLERO", value_name = "FILE", hide = true)]
-    #[arg(default_value = "target/release/bolillero")]
+    #[arg(default_value = "target/dist/bolillero")]
     bolillero: PathBuf,
     /// NATS's server
     #[arg(long, env = "BENCH_NATS", value_name = "FILE", hide = true)]

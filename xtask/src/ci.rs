@@ -4,7 +4,10 @@
 //! to be; where CI is set nothing that can be installed may be left out. What takes long has its
 //! small form here and its full form in a command of its own: docs/reference/commands.md.
 
-use crate::steps::{cargo, step};
+use std::fs;
+
+use crate::program::Process;
+use crate::steps::{BUILD_DIST, cargo, cargo_command, step, target};
 use crate::tools::{BROWSER, DOCKER, Missing, PACKAGING, PYTHON, VALGRIND};
 use crate::torture::Ending;
 use crate::{
@@ -30,6 +33,9 @@ const DOC: &str = "doc --workspace --no-deps --all-features --document-private-i
 /// Links to private items serve those who read the source; addresses in `--help` stand as they are.
 const RUSTDOC: &str = "-D warnings -A rustdoc::private_intra_doc_links -A rustdoc::bare_urls";
 
+/// The first command of the README.
+const DEMO: &str = "run --release --locked -- demo";
+
 /// Seeds of the simulation: twice as many as it takes for every fault to happen.
 const SIM_SEEDS: u64 = 200;
 /// Damaged folders: as many as it takes for every sort of damage to happen.
@@ -45,8 +51,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("fmt", || cargo(FMT, None))?;
     step("tidy", tidy::run)?;
     step("lock files", || all(&LOCKS))?;
-    // The steps until `torture` do not always use the whole machine.
-    let _release = torture::build_ahead()?;
+    // The steps until `demo` do not always use the whole machine.
+    let _builds = [build_ahead(torture::BUILD, "release")?, build_ahead(BUILD_DIST, "dist")?];
     step("clippy", || cargo(CLIPPY, None))?;
     step("test", runs::test)?;
     step("fuzz targets", || cargo(FUZZ, None).and_then(|()| runs::seeds()))?;
@@ -54,6 +60,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("sim", || runs::sim(0, SIM_SEEDS))?;
     step("corrupt", || runs::corrupt(0, CORRUPT_FOLDERS))?;
     step("planted", || planted::run(&[], true))?;
+    step("demo", || cargo(DEMO, None))?;
     step("torture", || torture::run(TORTURE_ROUNDS, 0, Ending::Kill))?;
     step("torture, ended in order", || torture::run(TORTURE_ROUNDS, 0, Ending::Sigterm))?;
     if !missing.any_of(&[DOCKER]) {
@@ -77,6 +84,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
     missing.tell();
     println!("--- all green");
     Ok(())
+}
+
+/// Starts a build in the background, at the lowest priority. A build that is asked for later waits
+/// for it, and reports what is wrong. Stopped when dropped.
+fn build_ahead(line: &str, name: &str) -> anyhow::Result<Process> {
+    fs::create_dir_all(target())?;
+    let build = Process::start(cargo_command(line), &target(), &format!("{name}-build"))?;
+    build.take_lowest_priority()?;
+    Ok(build)
 }
 
 fn all(lines: &[&str]) -> anyhow::Result<()> {

@@ -128,14 +128,14 @@ pub(crate) enum Command {
 
     /// Make the Debian package
     ///
-    /// Packages the release build with its unit of systemd, manual pages and completions, below
+    /// Packages the program with its unit of systemd, manual pages and completions, below
     /// target/package. Checks that the unit exposes little and allows every system call of a day,
     /// and, as root, installs, upgrades, removes and purges the package in a folder. Requires
     /// Debian's systemd and strace.
     #[command(after_help = "Examples:\n  cargo xtask package\n  \
                             cargo xtask package --program target/debug/bolillero")]
     Package {
-        /// Package this program instead of a release build
+        /// Package this program instead of building it
         #[arg(long, value_name = "FILE")]
         program: Option<PathBuf>,
     },

@@ -15,11 +15,11 @@ use anyhow::{Context as _, ensure};
 
 use self::docker::{Docker, compose, docker};
 use crate::program::{self, now, wait_until};
-use crate::steps::{cargo, release_program, root, succeed, target};
+use crate::steps::{cargo, dist_program, root, succeed, target};
 
-/// Links the program statically, and builds everything else as `cargo xtask torture` does. Packed
+/// Links the program statically, and builds everything else as `cargo xtask package` does. Packed
 /// relocations are 0.7 MB shorter.
-const BUILD: &str = "rustc --quiet --release --locked -p bolillero --bin bolillero -- \
+const BUILD: &str = "rustc --quiet --profile dist --locked -p bolillero --bin bolillero -- \
                      -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs";
 const IMAGE: &str = "bolillero";
 const IMAGE_LEN_MAX: u64 = 20_000_000;
@@ -62,7 +62,7 @@ fn build() -> anyhow::Result<PathBuf> {
     DirBuilder::new().recursive(true).mode(0o700).create(&data)?;
     let program = bin.join("bolillero");
     let mut strip = Command::new("strip");
-    strip.arg("-o").arg(&program).arg(release_program());
+    strip.arg("-o").arg(&program).arg(dist_program());
     succeed(strip)?;
     let file = root().join("deploy/Dockerfile");
     let mut build = Command::new("docker");

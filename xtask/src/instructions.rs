@@ -14,8 +14,8 @@ use anyhow::{Context, ensure};
 use crate::program;
 use crate::steps::{cargo, root, target};
 
-const BUILD: &str = "build --release --locked -p lottery --example batches";
-const PROGRAM: &str = "release/examples/batches";
+const BUILD: &str = "build --profile dist --locked -p lottery --example batches";
+const PROGRAM: &str = "dist/examples/batches";
 /// The figure, as a number and nothing else.
 const RECORDED: &str = "xtask/instructions-per-bet.txt";
 /// Enough for what happens once to be nothing beside it, and for a second or two of valgrind.

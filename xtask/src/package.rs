@@ -15,7 +15,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 
 use crate::program::run as printed;
-use crate::steps::{BUILD_RELEASE, cargo, release_program, root, target};
+use crate::steps::{BUILD_DIST, cargo, dist_program, root, target};
 
 const UNIT: &str = "usr/lib/systemd/system/bolillero.service";
 const SETTINGS: &str = "etc/bolillero/central.toml";
@@ -28,13 +28,13 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("fish", "usr/share/fish/vendor_completions.d/bolillero.fish"),
 ];
 
-/// Packages the release build, or another one.
+/// Packages the program as it is installed, or another build.
 pub(crate) fn run(program: Option<PathBuf>) -> anyhow::Result<()> {
     let program = match program {
         Some(program) => program,
         None => {
-            cargo(BUILD_RELEASE, None)?;
-            release_program()
+            cargo(BUILD_DIST, None)?;
+            dist_program()
         }
     };
     let program = Program { path: program.canonicalize().context("no such program")? };

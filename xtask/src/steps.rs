@@ -27,11 +27,11 @@ pub(crate) fn cargo(line: &str, variable: Option<(&str, &str)>) -> anyhow::Resul
     Ok(())
 }
 
-/// Builds the release build of the program, [`release_program`].
-pub(crate) const BUILD_RELEASE: &str = "build --quiet --release --locked -p bolillero";
+/// Builds the program as it is installed and packaged, [`dist_program`].
+pub(crate) const BUILD_DIST: &str = "build --quiet --profile dist --locked -p bolillero";
 
-pub(crate) fn release_program() -> PathBuf {
-    target().join("release/bolillero")
+pub(crate) fn dist_program() -> PathBuf {
+    target().join("dist/bolillero")
 }
 
 /// Examples have the features of the tests: what the tests built of other packages is not built again.

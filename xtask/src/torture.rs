@@ -21,20 +21,15 @@ pub(crate) use plan::Ending;
 use round::Round;
 use tally::Tally;
 
-use crate::program::{Process, now};
-use crate::steps::{BUILD_RELEASE, cargo, cargo_command, release_program, target};
+use crate::program::now;
+use crate::steps::{cargo, target};
 
-/// Starts the build in the background, at the lowest priority. A build that is asked for later waits
-/// for it, and reports what is wrong. Stopped when dropped.
-pub(crate) fn build_ahead() -> anyhow::Result<Process> {
-    fs::create_dir_all(target())?;
-    let build = Process::start(cargo_command(BUILD_RELEASE), &target(), "release-build")?;
-    build.take_lowest_priority()?;
-    Ok(build)
-}
+/// Builds the program that is tortured.
+pub(crate) const BUILD: &str = "build --quiet --release --locked -p bolillero";
+const PROGRAM: &str = "release/bolillero";
 
 pub(crate) fn run(rounds: u64, first_seed: u64, ending: Ending) -> anyhow::Result<()> {
-    cargo(BUILD_RELEASE, None)?;
+    cargo(BUILD, None)?;
     let started = now();
     let mut tally = Tally::default();
     for seed in first_seed..first_seed.saturating_add(rounds) {
@@ -56,7 +51,7 @@ pub(crate) fn run(rounds: u64, first_seed: u64, ending: Ending) -> anyhow::Resul
 /// Plays a round; keeps its folder if it fails.
 fn play(folder: &Path, seed: u64, ending: Ending, tally: &mut Tally) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
-    Round::new(&release_program(), folder, seed, ending, tally)?.play()?;
+    Round::new(&target().join(PROGRAM), folder, seed, ending, tally)?.play()?;
     Ok(fs::remove_dir_all(folder)?)
 }
 

@@ -1,4 +1,4 @@
-//! Bolillero: the central in its release build, asked over its own protocol, on its own ledger.
+//! Bolillero: the central as it is installed, asked over its own protocol, on its own ledger.
 
 use std::process::Command;
 

@@ -20,6 +20,7 @@ mod place;
 mod processes;
 mod progress;
 mod prompt;
+mod reload;
 mod serve;
 mod shell;
 mod store;

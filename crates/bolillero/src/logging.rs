@@ -18,10 +18,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::log_queue::{LogQueue, Written};
 
@@ -51,13 +55,22 @@ pub(crate) enum LogLevel {
     Error,
 }
 
+/// Changes the lowest level that is logged.
+pub(crate) struct LevelHandle(Box<dyn Fn(LogLevel) + Send + Sync>);
+
+impl LevelHandle {
+    pub(crate) fn set(&self, level: LogLevel) {
+        self.0(level);
+    }
+}
+
 /// Starts logging through a queue that never blocks. Dropping the returned guard writes the lines
 /// still queued.
 pub(crate) fn start_queued(
     format: LogFormat,
     level: LogLevel,
     zone: Zone,
-) -> anyhow::Result<Written> {
+) -> anyhow::Result<(Written, LevelHandle)> {
     let (queue, written) = LogQueue::start(io::stderr(), |dropped| {
         tracing::warn!(
             action = "write_log",
@@ -66,8 +79,8 @@ pub(crate) fn start_queued(
             error = "the log is read too slowly: these lines are lost",
         );
     })?;
-    start(format, level, zone.rules(), move || queue.clone());
-    Ok(written)
+    let level = start(format, level, zone.rules(), move || queue.clone());
+    Ok((written, level))
 }
 
 /// Starts logging to standard error, above any progress bars.
@@ -75,26 +88,32 @@ pub(crate) fn start_above(bars: MultiProgress, format: LogFormat, level: LogLeve
     start(format, level, TimeZone::system(), move || AboveBars(bars.clone()));
 }
 
-fn start<W>(format: LogFormat, level: LogLevel, zone: TimeZone, writer: W)
+fn start<W>(format: LogFormat, level: LogLevel, zone: TimeZone, writer: W) -> LevelHandle
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_max_level(level.as_level()).with_writer(writer);
+    let (filter, handle) = reload::Layer::new(level.filter());
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     // Standard error may be closed or full: a line that can't be written is lost.
-    let builder = builder.log_internal_errors(false);
-    match format {
-        LogFormat::Text => builder.event_format(TextLines { zone }).init(),
-        LogFormat::Json => builder.event_format(JsonLines).init(),
-    }
+    let lines = lines.log_internal_errors(false);
+    let lines = match format {
+        LogFormat::Text => lines.event_format(TextLines { zone }).boxed(),
+        LogFormat::Json => lines.event_format(JsonLines).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    LevelHandle(Box::new(move |level| {
+        // It fails only without a subscriber, which lives as long as the process.
+        let _ = handle.reload(level.filter());
+    }))
 }
 
 impl LogLevel {
-    fn as_level(self) -> Level {
+    fn filter(self) -> LevelFilter {
         match self {
-            Self::Debug => Level::DEBUG,
-            Self::Info => Level::INFO,
-            Self::Warn => Level::WARN,
-            Self::Error => Level::ERROR,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Info => LevelFilter::INFO,
+            Self::Warn => LevelFilter::WARN,
+            Self::Error => LevelFilter::ERROR,
         }
     }
 }

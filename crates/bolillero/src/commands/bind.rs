@@ -1,5 +1,4 @@
-//! Binds the addresses for agencies, in plain text, TLS or both, and reloads the certificates at
-//! SIGHUP.
+//! Binds the addresses for agencies, in plain text, TLS or both, with the central's certificates.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +12,6 @@ use lottery::View;
 use pki::{CentralConfig, CentralFiles};
 use rustls::pki_types::UnixTime;
 use tokio::net::TcpSocket;
-use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 
 use crate::arg_types::Listen;
@@ -35,6 +33,12 @@ pub(super) struct Addresses {
 pub(super) struct Bound {
     plain: Vec<(TcpSocket, Listen)>,
     tls: Option<(Vec<(TcpSocket, Listen)>, CentralFiles, Arc<CentralConfig>)>,
+}
+
+/// The central's certificates, and the files that they were read from.
+pub(super) struct Certificates {
+    files: CentralFiles,
+    newest: watch::Sender<Arc<CentralConfig>>,
 }
 
 impl Addresses {
@@ -73,22 +77,18 @@ impl Bound {
         Ok(())
     }
 
-    /// Starts listening. Each signal of `hangups` reloads the certificates.
-    pub(super) fn listen(self, hangups: Signal) -> anyhow::Result<Listeners> {
+    /// Starts listening. Returns the certificates too, if there are any.
+    pub(super) fn listen(self) -> anyhow::Result<(Listeners, Option<Certificates>)> {
         let mut listeners = Listeners::default();
         for (socket, listen) in self.plain {
             listeners.plain.push(listening(socket, listen, None)?);
         }
-        if let Some((addresses, files, config)) = self.tls {
-            let (newest, configs) = watch::channel(config);
-            tokio::spawn(reload(hangups, files, newest));
-            let all = addresses.into_iter();
-            let all = all.map(|(socket, listen)| listening(socket, listen, Some(true)));
-            listeners.tls = Some((all.collect::<Result<_, _>>()?, configs));
-        } else {
-            tokio::spawn(reload_nothing(hangups));
-        }
-        Ok(listeners)
+        let Some((addresses, files, config)) = self.tls else { return Ok((listeners, None)) };
+        let (newest, configs) = watch::channel(config);
+        let all = addresses.into_iter();
+        let all = all.map(|(socket, listen)| listening(socket, listen, Some(true)));
+        listeners.tls = Some((all.collect::<Result<_, _>>()?, configs));
+        Ok((listeners, Some(Certificates { files, newest })))
     }
 }
 
@@ -145,17 +145,13 @@ fn load(
     Ok(Arc::new(config))
 }
 
-/// Reloads the certificates at each SIGHUP; if they can't be used, the previous ones stay in use.
-async fn reload(
-    mut hangups: Signal,
-    files: CentralFiles,
-    newest: watch::Sender<Arc<CentralConfig>>,
-) {
-    while hangups.recv().await.is_some() {
-        let (files, before) = (files.clone(), Arc::clone(&newest.borrow()));
+impl Certificates {
+    /// Reads the files again; if they can't be used, the previous certificates stay in use.
+    pub(super) async fn reload(&self) {
+        let (files, before) = (self.files.clone(), Arc::clone(&self.newest.borrow()));
         match tokio::task::spawn_blocking(move || load(&files, Some(&before))).await {
             Ok(Ok(config)) => {
-                newest.send_replace(config);
+                self.newest.send_replace(config);
             }
             Ok(Err(Ending::Failed(error) | Ending::Wrong(error))) => {
                 tracing::error!(
@@ -167,16 +163,6 @@ async fn reload(
             // Reading files causes no usage error, and is cancelled only at shutdown.
             Ok(Err(Ending::Usage(_))) | Err(_) => {}
         }
-    }
-}
-
-async fn reload_nothing(mut hangups: Signal) {
-    while hangups.recv().await.is_some() {
-        tracing::warn!(
-            action = "load_certificates",
-            result = "fail",
-            error = "SIGHUP reloads certificates, and without --tls-listen there are none",
-        );
     }
 }
 

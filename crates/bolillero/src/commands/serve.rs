@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 use super::bind::Addresses;
 use super::http;
 use super::place::{Opened, Place};
+use super::reload;
 use crate::arg_types::{Line, Listen, Name, Numbers, Span, StoreUrl, one_or_more};
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
@@ -237,13 +238,13 @@ pub(crate) struct ServeArgs {
 
 /// Runs the central until a signal or a failure stops it.
 pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
-    let file = args.config.clone();
+    let (given, file) = (args.clone(), args.config.clone());
     let settings = settings::layered(args, file.as_deref())?;
     let (addresses, place) = (settings.addresses()?, settings.place()?);
     let options = settings.options()?;
-    let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
-    let written_at_the_end =
-        logging::start_queued(format, level.unwrap_or_default(), options.zone)?;
+    let format = settings.log_format.unwrap_or_default();
+    let (written_at_the_end, level) =
+        logging::start_queued(format, settings.log_level(), options.zone)?;
     let log_lines_dropped = written_at_the_end.dropped();
     tell_zone(options.zone);
 
@@ -281,7 +282,9 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
             let server = HttpServer::new(central.service(), clock, listener, options);
             servers.push(Box::new(server.context("can't start the HTTP thread")?));
         }
-        let listeners = bound.listen(hangups)?;
+        let (listeners, certificates) = bound.listen()?;
+        let reloaded = file.map(|file| reload::Settings { given, file, started: settings, level });
+        tokio::spawn(reload::at_each(hangups, reloaded, certificates));
         servers.push(Box::new(AgencyServer::new(central.service(), &limits, listeners)?));
         let telling = tokio::spawn(supervisor::accompany(pulse, shutdown.clone()));
         // Runs as a task, so that it is scheduled fairly with those of the connections.
@@ -370,9 +373,20 @@ pub fn serve_settings(text: &str) -> Result<ReadSettings, String> {
 impl ServeArgs {
     /// Checks the settings, and the files that they name.
     pub(super) fn check(&self) -> Result<(), Ending> {
-        self.addresses()?.check_files()?;
+        self.check_values()?;
+        self.addresses()?.check_files()
+    }
+
+    /// Checks the settings alone.
+    pub(super) fn check_values(&self) -> Result<(), Ending> {
+        self.addresses()?;
         self.place()?;
         self.options().map(drop)
+    }
+
+    /// Returns the lowest level that is logged.
+    pub(super) fn log_level(&self) -> LogLevel {
+        self.log_level.unwrap_or_default()
     }
 
     /// Returns the address of the operators' server.

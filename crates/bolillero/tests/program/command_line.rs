@@ -141,8 +141,8 @@ fn a_hangup_ends_no_central() {
     let data = folder.path().join("data");
     let mut central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
     central.process.signal(Signal::HUP);
-    let message = central.process.wait_for("load_certificates | result: fail");
-    assert!(message.contains("--tls-listen"), "{message}");
+    let message = central.process.wait_for("load_settings | result: fail");
+    assert!(message.contains("--config, --tls-listen"), "{message}");
     Raw::connect(&central.address).send(&finish(1)).expect(&finish(1));
     assert_eq!(central.process.terminate().code, Some(0));
 }

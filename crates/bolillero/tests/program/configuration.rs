@@ -3,8 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
+
 use crate::support::http::Http;
-use crate::support::{Central, bolillero, free_address, output_of, run, run_well, str, text};
+use crate::support::raw::{Raw, finish};
+use crate::support::{
+    Central, Process, bolillero, free_address, output_of, run, run_well, str, text,
+};
 
 #[test]
 fn a_configuration_file_is_written_checked_and_shown() {
@@ -146,4 +151,63 @@ fn shells_and_man_know_every_command() {
     let page = fs::read_to_string(folder.path().join("bolillero-serve.1")).unwrap();
     assert!(page.contains(r"\-\-require\-standby"), "{page}");
     assert_eq!(run(&["man", "--out", "/nowhere"]).status.code(), Some(2));
+}
+
+#[test]
+fn sighup_applies_the_level_of_the_log_and_names_what_waits_for_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("central.toml");
+    let write = |more: &str| fs::write(&path, format!("agencies = 1\n{more}")).unwrap();
+    write("log_level = 'warn'\n");
+    let data = folder.path().join("data");
+    let mut process = Process::start(&[
+        "serve",
+        "--config",
+        str(&path),
+        "--data",
+        str(&data),
+        "--listen",
+        "127.0.0.1:0",
+        "--log-level",
+        "info",
+    ]);
+    process.wait_for("action: listen | result: success");
+    let mut reloaded = |settings: &str| {
+        write(settings);
+        process.signal(Signal::HUP);
+        process.wait_for("action: load_settings")
+    };
+    // A flag takes precedence over the file.
+    let line = reloaded("log_level = 'error'\nwindow = 9\nwinners_wait = '1m'\n");
+    assert!(line.contains("result: in_progress"), "{line}");
+    assert!(line.contains("settings: window, winners_wait |"), "{line}");
+    let line = reloaded("window = 'nine'\n");
+    assert!(line.contains("result: fail") && line.contains("line 2"), "{line}");
+    let line = reloaded("window = 0\n");
+    assert!(line.contains("result: fail") && line.contains("window"), "{line}");
+    assert!(reloaded("").contains("result: success"));
+    assert_eq!(process.terminate().code, Some(0));
+}
+
+#[test]
+fn sighup_changes_the_level_of_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("central.toml");
+    fs::write(&path, "agencies = 2\n").unwrap();
+    let settings = ["--config", str(&path)];
+    let mut central = Central::start(&folder.path().join("data"), "127.0.0.1:0", &settings);
+    let mut agency = Raw::connect(&central.address);
+    let mut finish_again = || {
+        agency.send(&finish(1)).expect(&finish(1));
+    };
+    finish_again();
+    finish_again();
+    fs::write(&path, "agencies = 2\nlog_level = 'debug'\n").unwrap();
+    central.process.signal(Signal::HUP);
+    central.process.wait_for("load_settings | result: success");
+    let details = |log: &[String]| log.iter().filter(|line| line.contains(" DEBUG ")).count();
+    assert_eq!(details(&central.process.log), 0);
+    finish_again();
+    central.process.wait_for("agency_finished | result: repeated");
+    assert_eq!(central.process.terminate().code, Some(0));
 }

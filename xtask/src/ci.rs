@@ -5,9 +5,10 @@
 //! small form here and its full form in a command of its own: docs/reference/commands.md.
 
 use std::fs;
+use std::process::Command;
 
 use crate::program::Process;
-use crate::steps::{BUILD_DIST, cargo, cargo_command, step, target};
+use crate::steps::{BUILD_DIST, cargo, cargo_command, step, succeed, target};
 use crate::tools::{BROWSER, DOCKER, Missing, PACKAGING, PYTHON, VALGRIND};
 use crate::torture::Ending;
 use crate::{
@@ -35,6 +36,9 @@ const RUSTDOC: &str = "-D warnings -A rustdoc::private_intra_doc_links -A rustdo
 
 /// The first command of the README.
 const DEMO: &str = "run --release --locked -- demo";
+
+/// As the README installs the program, but to a folder of ours.
+const INSTALL: &str = "install --quiet --path crates/bolillero --locked --profile dist --root";
 
 /// Seeds of the simulation: twice as many as it takes for every fault to happen.
 const SIM_SEEDS: u64 = 200;
@@ -76,6 +80,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if !missing.any_of(&[PACKAGING]) {
         step("package", || package::run(None))?;
     }
+    step("install", install)?;
     if !missing.any_of(&[VALGRIND]) {
         step("instructions", || instructions::run(false))?;
     }
@@ -84,6 +89,17 @@ pub(crate) fn run() -> anyhow::Result<()> {
     missing.tell();
     println!("--- all green");
     Ok(())
+}
+
+/// Installs the program, and plays a day with it.
+fn install() -> anyhow::Result<()> {
+    let folder = target().join("install");
+    let mut install = cargo_command(INSTALL);
+    install.arg(&folder);
+    succeed(install)?;
+    let mut demo = Command::new(folder.join("bin/bolillero"));
+    demo.arg("demo");
+    succeed(demo)
 }
 
 /// Starts a build in the background, at the lowest priority. A build that is asked for later waits

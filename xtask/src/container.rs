@@ -1,8 +1,9 @@
 //! `cargo xtask container`: builds the image, and plays a day in containers of it.
 //!
-//! Plain docker plays the day. The compose file is read, in each of its forms, by the docker compose
-//! that is there.
+//! Plain docker plays the day, and where docker compose is, it plays another; it reads the compose
+//! file in each of its forms.
 
+mod compose;
 mod docker;
 
 use std::fs::{self, DirBuilder};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
-use self::docker::{Docker, compose, docker};
+use self::docker::{Docker, docker};
 use crate::program::{self, now, wait_until};
 use crate::steps::{cargo, dist_program, root, succeed, target};
 
@@ -45,8 +46,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut generate = program::command(&program, &["generate", "--force", "--bets", BETS]);
     generate.arg("--out").arg(&bets);
     program::run(generate)?;
-    read_compose_files(&program, &folder)?;
     play(&folder, &bets)?;
+    match docker::compose() {
+        Some(compose) => {
+            read_compose_files(&compose, &program, &folder)?;
+            compose::play(&compose, &program, &target().join("container/compose"), &bets)?;
+        }
+        None => println!("no day by compose: docker compose is missing"),
+    }
     match std::env::var_os(REAL_BETS) {
         Some(bets) => play(&folder, Path::new(&bets)).context("on real bets"),
         None => Ok(()),
@@ -75,16 +82,17 @@ fn build() -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-fn read_compose_files(program: &Path, folder: &Path) -> anyhow::Result<()> {
+fn read_compose_files(
+    compose: &impl Fn() -> Command,
+    program: &Path,
+    folder: &Path,
+) -> anyhow::Result<()> {
     let file = folder.join("compose.yaml");
     for form in [&[][..], &["--tls"], &["--store"], &["--tls", "--store"]] {
         let mut write = program::command(program, &["compose", "--force", "--out"]);
         write.arg(&file).args(form);
         program::run(write)?;
-        let Some(mut read) = compose() else {
-            println!("the compose file is not read: docker compose is missing");
-            return Ok(());
-        };
+        let mut read = compose();
         read.arg("--file").arg(&file).args(["config", "--quiet"]);
         read.env("BOLILLERO_STORE", "postgres://central@db/lottery");
         program::run(read)?;
@@ -126,7 +134,7 @@ fn play(folder: &Path, bets: &Path) -> anyhow::Result<()> {
     ensure!(winners.iter().any(|&count| count > 0), "nobody won");
     day.end_central()?;
     let checked = day.docker.inspect_data(IMAGE, "check")?;
-    let stored = format!("; {} bets in ", day.count()?);
+    let stored = format!("; {} bets in ", count(bets)?);
     ensure!(checked.contains(&stored), "not `{stored}`: {checked}");
     println!("a day: ok, winners {winners:?}, {:.1} s", begun.elapsed().as_secs_f64());
     Ok(())
@@ -172,7 +180,7 @@ impl Day<'_> {
     }
 
     fn start_agency(&mut self, number: usize) -> anyhow::Result<()> {
-        let bets = self.file(number);
+        let bets = file_of(self.bets, number);
         self.docker.run(
             &name(number),
             &[
@@ -192,14 +200,7 @@ impl Day<'_> {
         let name = name(number);
         let code = self.docker.end_of(&name)?;
         ensure!(code == 0, "{name} ended with {code}: {}", self.docker.log(&name)?);
-        let printed = self.docker.printed(&name)?;
-        let mut printed: Vec<_> = printed.lines().collect();
-        let bets = fs::read_to_string(self.file(number))?;
-        let mut expected: Vec<_> = bets.lines().filter_map(winner).collect();
-        printed.sort_unstable();
-        expected.sort_unstable();
-        ensure!(printed == expected, "{name} printed {printed:?}, not {expected:?}");
-        Ok(expected.len())
+        check_winners(&self.docker.printed(&name)?, &file_of(self.bets, number))
     }
 
     fn wait_for(&self, host: &str, text: &str, times: usize) -> anyhow::Result<()> {
@@ -208,16 +209,27 @@ impl Day<'_> {
         ensure!(wait_until(TIME_MAX, is_there)?, "{host} did not log `{text}`: {}", log()?);
         Ok(())
     }
+}
 
-    /// How many bets all agencies have.
-    fn count(&self) -> anyhow::Result<usize> {
-        let count = |number| Ok(fs::read_to_string(self.file(number))?.lines().count());
-        (1..=AGENCIES).map(count).sum()
-    }
+/// How many bets all agencies have.
+fn count(bets: &Path) -> anyhow::Result<usize> {
+    let count = |number| Ok(fs::read_to_string(file_of(bets, number))?.lines().count());
+    (1..=AGENCIES).map(count).sum()
+}
 
-    fn file(&self, number: usize) -> PathBuf {
-        self.bets.join(format!("agency-{number}.csv"))
-    }
+fn file_of(bets: &Path, agency: usize) -> PathBuf {
+    bets.join(format!("agency-{agency}.csv"))
+}
+
+/// Compares what an agency printed with the winners in its file; returns how many there are.
+fn check_winners(printed: &str, file: &Path) -> anyhow::Result<usize> {
+    let mut printed: Vec<_> = printed.lines().collect();
+    let bets = fs::read_to_string(file)?;
+    let mut expected: Vec<_> = bets.lines().filter_map(winner).collect();
+    printed.sort_unstable();
+    expected.sort_unstable();
+    ensure!(printed == expected, "of {}: {printed:?}, not {expected:?}", file.display());
+    Ok(expected.len())
 }
 
 fn name(agency: usize) -> String {

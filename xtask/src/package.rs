@@ -236,6 +236,8 @@ fn install(package: &Path, next: &Path, system: &Path) -> anyhow::Result<()> {
     let wanted = "etc/systemd/system/multi-user.target.wants/bolillero.service";
     ensure!(!has(wanted), "the service is enabled by its installation");
     verify_unit(system)?;
+    let installed = Program { path: system.join("usr/bin/bolillero") };
+    installed.prints(&["demo"]).context("the installed program plays no day")?;
 
     // What the operator does.
     let settings = system.join(SETTINGS);

@@ -64,7 +64,7 @@ impl Docker {
     /// Sends SIGTERM; returns the exit code, that of SIGKILL if it took too long.
     pub(super) fn stop(&self, host: &str) -> anyhow::Result<i32> {
         docker(&["stop", &self.container(host)])?;
-        Ok(self.state(host, "ExitCode")?.parse()?)
+        exit_code(&self.container(host))
     }
 
     pub(super) fn remove(&self, host: &str) -> anyhow::Result<()> {
@@ -81,35 +81,26 @@ impl Docker {
     }
 
     pub(super) fn is_running(&self, host: &str) -> anyhow::Result<bool> {
-        Ok(self.state(host, "Running")? == "true")
+        is_running(&self.container(host))
     }
 
     pub(super) fn is_healthy(&self, host: &str) -> anyhow::Result<bool> {
-        Ok(self.state(host, "Health.Status")? == "healthy")
+        Ok(state(&self.container(host), "Health.Status")? == "healthy")
     }
 
     /// Waits for its end; returns the exit code.
     pub(super) fn end_of(&self, host: &str) -> anyhow::Result<i32> {
-        let ended = wait_until(TIME_MAX, || Ok(!self.is_running(host)?))?;
-        ensure!(ended, "{host} has not ended: {}", self.log(host)?);
-        Ok(self.state(host, "ExitCode")?.parse()?)
+        end_of(&self.container(host))
     }
 
     /// Its standard error.
     pub(super) fn log(&self, host: &str) -> anyhow::Result<String> {
-        let output = command(&["logs", &self.container(host)]).output()?;
-        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+        log(&self.container(host))
     }
 
     /// Its standard output.
     pub(super) fn printed(&self, host: &str) -> anyhow::Result<String> {
         docker(&["logs", &self.container(host)])
-    }
-
-    fn state(&self, host: &str, field: &str) -> anyhow::Result<String> {
-        let format = format!("{{{{.State.{field}}}}}");
-        let state = docker(&["inspect", "--format", &format, &self.container(host)])?;
-        Ok(state.trim().to_owned())
     }
 
     /// The same whenever it is connected, as a machine's is whose cable was pulled.
@@ -133,6 +124,33 @@ impl Drop for Docker {
     }
 }
 
+/// Waits for the end of a container; returns the exit code.
+pub(super) fn end_of(container: &str) -> anyhow::Result<i32> {
+    let ended = wait_until(TIME_MAX, || Ok(!is_running(container)?))?;
+    ensure!(ended, "{container} has not ended: {}", log(container)?);
+    exit_code(container)
+}
+
+pub(super) fn exit_code(container: &str) -> anyhow::Result<i32> {
+    Ok(state(container, "ExitCode")?.parse()?)
+}
+
+/// The standard error of a container.
+pub(super) fn log(container: &str) -> anyhow::Result<String> {
+    let output = command(&["logs", container]).output()?;
+    Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn is_running(container: &str) -> anyhow::Result<bool> {
+    Ok(state(container, "Running")? == "true")
+}
+
+fn state(container: &str, field: &str) -> anyhow::Result<String> {
+    let format = format!("{{{{.State.{field}}}}}");
+    let state = docker(&["inspect", "--format", &format, container])?;
+    Ok(state.trim().to_owned())
+}
+
 /// Runs docker to a good end; returns what it printed.
 pub(super) fn docker(arguments: &[&str]) -> anyhow::Result<String> {
     program::run(command(arguments))
@@ -143,7 +161,7 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 /// The docker compose that is there, of either version.
-pub(super) fn compose() -> Option<Command> {
+pub(super) fn compose() -> Option<impl Fn() -> Command> {
     let words: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
     let command = |words: &[&str]| program::command(words[0].as_ref(), &words[1..]);
     let is_there = |words: &&[&str]| {
@@ -151,5 +169,5 @@ pub(super) fn compose() -> Option<Command> {
         probe.arg("version");
         program::run(probe).is_ok()
     };
-    words.into_iter().find(is_there).map(command)
+    words.into_iter().find(is_there).map(|words| move || command(words))
 }

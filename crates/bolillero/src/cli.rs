@@ -97,6 +97,8 @@ pub(crate) fn parse() -> Result<Command, Ending> {
 
 #[cfg(test)]
 mod documented;
+#[cfg(test)]
+mod reference;
 
 #[cfg(test)]
 mod tests {

@@ -21,7 +21,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
     Codes { command, meanings }
 }
 
-/// The exit codes of every command. docs/reference/exit-codes.md has the same table.
+/// The exit codes of every command, which its help shows.
 pub(crate) const CODES: [Codes; 18] = [
     codes(
         "serve",
@@ -193,20 +193,5 @@ fn is_of_a_reader_gone(error: &anyhow::Error) -> bool {
 impl<E: Into<anyhow::Error>> From<E> for Ending {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_document_has_the_same_table() {
-        let document = include_str!("../../../docs/reference/exit-codes.md");
-        let rows = document.lines().filter(|line| line.starts_with("| `"));
-        let expected = CODES.iter().map(|Codes { command, meanings: [done, failed, wrong] }| {
-            format!("| `{command}` | {done} | {failed} | {wrong} |")
-        });
-        assert_eq!(rows.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
 }

@@ -29,13 +29,13 @@ const EXAMPLES: &str = "\
 Examples:
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv --legacy > winners.txt
-  bolillero agency --id 1 --central central.example:12346 --bets agency-1.csv \
+  bolillero agency --id 1 --central central.example:12346 --bets agency-1.csv \\
     --tls-ca ca.crt --tls-cert agency-1.crt --tls-key agency-1.key
 
-  bolillero agency --id 1 --central 127.0.0.1:12345 --bets sheet.csv \
+  bolillero agency --id 1 --central 127.0.0.1:12345 --bets sheet.csv \\
     --delimiter=';' --header --encoding windows-1252 --rejected mend.csv --lang es
 
-  bolillero agency --id 1 --central one.example:12346,two.example:12346 --bets agency-1.csv \
+  bolillero agency --id 1 --central one.example:12346,two.example:12346 --bets agency-1.csv \\
     --tls-ca ca.crt --tls-cert agency-1.crt --tls-key agency-1.key
 
 The file has one bet per line: first name, last name, document, birthdate (YYYY-MM-DD), number. All

@@ -241,6 +241,9 @@ fn hidden(key: &str, value: &toml::Value) -> String {
 }
 
 #[cfg(test)]
+mod reference;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

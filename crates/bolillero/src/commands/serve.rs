@@ -32,15 +32,15 @@ use crate::{descriptors, settings, signals};
 const EXAMPLES: &str = "\
 Examples:
   bolillero serve --listen 127.0.0.1:12345 --data ./data --agencies 5
-  bolillero serve --tls-listen 0.0.0.0:12346 --tls-cert central.crt --tls-key central.key \
+  bolillero serve --tls-listen 0.0.0.0:12346 --tls-cert central.crt --tls-key central.key \\
     --tls-agencies-ca ca.crt --tls-revoked crl.pem --data ./data --agencies 5
-  bolillero serve --config central.toml --log-format json --http 127.0.0.1:8080 \
+  bolillero serve --config central.toml --log-format json --http 127.0.0.1:8080 \\
     --http-origin https://lottery.example
 
-  bolillero serve --listen 127.0.0.1:12345=matutina --listen 127.0.0.1:12346=nocturna \
+  bolillero serve --listen 127.0.0.1:12345=matutina --listen 127.0.0.1:12346=nocturna \\
     --data ./data --http 127.0.0.1:8080
 
-  bolillero serve --listen 127.0.0.1:12345 --agencies 5 \
+  bolillero serve --listen 127.0.0.1:12345 --agencies 5 \\
     --store postgres://central@db1,db2,db3/lottery?sslrootcert=ca.crt
 
 A configuration file holds the same settings with _ for -:

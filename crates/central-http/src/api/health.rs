@@ -90,12 +90,13 @@ async fn readyz(State(app): State<App>) -> impl IntoResponse {
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let mut exposition = Exposition::default();
     app.service.metrics().tell(&mut exposition);
-    exposition.about("bolillero_agency_connections", "gauge", "Open connections of agencies.");
+    let name = "bolillero_agency_connections";
+    exposition.about(name, "gauge", "Open connections of agencies to this central.");
     let connected = app.service.presence().snapshot();
     for (identity, certified) in [("claimed", false), ("certified", true)] {
         let is = |it: &&Connected| it.certified == certified;
         let count = connected.iter().filter(is).count();
-        exposition.value("bolillero_agency_connections", &[("identity", identity)], count);
+        exposition.value(name, &[("identity", identity)], count);
     }
     if let Some(nodes) = app.service.presence().nodes() {
         exposition.about("bolillero_nodes", "gauge", "Centrals that share the store, by state.");
@@ -104,7 +105,8 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
             exposition.value("bolillero_nodes", &[("state", state.as_str())], count);
         }
     }
-    exposition.about("bolillero_draw", "gauge", "1 for the state of the draw.");
+    let about = format!("1 for the state of a draw, of the {METRICS_DRAWS_MAX} newest.");
+    exposition.about("bolillero_draw", "gauge", &about);
     for draw in newest_draws(app.service.view()).iter().rev() {
         let name = draw.terms.name.as_str();
         exposition.value(

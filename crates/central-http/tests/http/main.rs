@@ -16,6 +16,7 @@ mod hostile;
 mod languages;
 mod lost_permissions;
 mod many;
+mod metrics;
 mod nodes;
 mod pages;
 mod programme;

@@ -37,7 +37,7 @@ fn node(id: u32, name: &str, agency: Option<u32>) -> Node {
 }
 
 /// This central, one that lives with agency 2, and one that is away and had agency 1.
-fn nodes() -> Vec<Node> {
+pub(crate) fn nodes() -> Vec<Node> {
     let away = Node { is_away: true, ..node(1, "sur", Some(1)) };
     vec![away, node(2, "norte", None), node(3, "oeste", Some(2))]
 }

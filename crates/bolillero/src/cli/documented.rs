@@ -10,7 +10,7 @@ use super::Cli;
 /// Returns the paths of the README and of the documents about the present in the folders of `docs`.
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folders = ["how-to", "reference", "explanation"];
+    let folders = ["tutorial", "how-to", "reference", "explanation"];
     let list = |folder| fs::read_dir(root.join("docs").join(folder)).unwrap();
     let listed = folders.into_iter().flat_map(list).map(|entry| entry.unwrap().path());
     let is_text = |path: &PathBuf| path.extension().is_some_and(|it| it == "md" || it == "sh");

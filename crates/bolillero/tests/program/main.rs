@@ -17,6 +17,7 @@ mod clerk;
 mod command_line;
 mod configuration;
 mod day_by_api;
+mod documents;
 mod exports;
 mod full_disk;
 mod held_folder;

@@ -48,7 +48,12 @@ impl Http {
         let logged = process.log.iter().find(|line| line.contains("listen_http"));
         let logged = logged.cloned().unwrap_or_else(|| process.wait_for("listen_http"));
         let address = logged.split("address: ").nth(1).unwrap().to_owned();
-        Self { address, credentials: Vec::new() }
+        Self::at_address(&address)
+    }
+
+    /// Returns a client without credentials.
+    pub fn at_address(address: &str) -> Self {
+        Self { address: address.to_owned(), credentials: Vec::new() }
     }
 
     /// Creates a token for an operator and returns it. The central must not be running.
@@ -69,7 +74,7 @@ impl Http {
 
     /// Logs in an operator added by [`add_operator`] and returns a client with that session.
     pub fn log_in(&self, name: &str) -> Self {
-        let nobody = Self { address: self.address.clone(), credentials: Vec::new() };
+        let nobody = Self::at_address(&self.address);
         let login = json!({ "name": name, "password": password(name).trim_end() });
         let answer = nobody.ask("POST", "/api/v1/session", &login.to_string());
         assert_eq!(answer.status, 200, "{answer:?}");

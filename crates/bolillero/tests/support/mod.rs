@@ -21,9 +21,13 @@ use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit}
 /// Timeout for everything: a test fails instead of hanging.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Returns a command that runs the program, without settings from the test runner's environment.
+/// Returns a command that runs the program.
 pub fn bolillero() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bolillero"));
+    without_settings(Command::new(env!("CARGO_BIN_EXE_bolillero")))
+}
+
+/// Returns the command without settings from the test runner's environment.
+pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("BOLILLERO_") {
             command.env_remove(name);

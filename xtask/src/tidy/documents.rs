@@ -24,7 +24,7 @@ pub(super) struct Document {
 #[derive(Default)]
 pub(super) struct Parts {
     /// The targets of links and images.
-    links: Vec<(usize, String)>,
+    pub(super) links: Vec<(usize, String)>,
     /// Code spans, and the lines of code blocks.
     pub(super) code: Vec<(usize, String)>,
 }
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn finds_links_that_lead_nowhere() {
         let text = "\
-[good](architecture.md) [gone](gone.md), ![image](images/gone.png)
+[good](explanation/architecture.md) [gone](gone.md), ![image](images/gone.png)
 [up](../README.md#use-it) [folder](decisions/) [out](../../x.md)
 [title](gone2.md \"A title\") [label]
 [web](https://example.org/a.md) [mail](mailto:a@b.c) [here](#section)

@@ -205,7 +205,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "BOLILLERO_WRITE_TIME_MAX", value_name = "TIME")]
     write_time_max: Option<Span>,
 
-    /// Most concurrent connections [default: 16000].
+    /// Most concurrent connections; fewer if the system allows fewer open files [default: 16000].
     #[arg(long, env = "BOLILLERO_CONNECTIONS_MAX", value_name = "N")]
     connections_max: Option<usize>,
 

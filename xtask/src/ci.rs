@@ -12,8 +12,8 @@ use crate::steps::{BUILD_DIST, cargo, cargo_command, step, succeed, target};
 use crate::tools::{BROWSER, DOCKER, Missing, PACKAGING, PYTHON, VALGRIND};
 use crate::torture::Ending;
 use crate::{
-    bench, browser, clients, container, instructions, models, package, planted, runs, schemathesis,
-    tidy, torture,
+    bench, book, browser, clients, container, instructions, models, package, planted, runs,
+    schemathesis, tidy, torture,
 };
 
 const FMT: &str = "fmt --all --check";
@@ -76,6 +76,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if !missing.any_of(&[PYTHON]) {
         step("schemathesis", || schemathesis::run(SCHEMATHESIS_EXAMPLES, 0))?;
         step("clients", clients::run)?;
+        step("book", book::run)?;
     }
     if !missing.any_of(&[PACKAGING]) {
         step("package", || package::run(None))?;

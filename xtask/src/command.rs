@@ -32,11 +32,19 @@ pub(crate) enum Command {
 
     /// Check the rules that no compiler, linter or formatter checks
     ///
-    /// Checks the dependencies between crates, the links, files and commands in documents, the table
-    /// of log lines, and that each planted bug can still be planted. Each finding reports its place,
-    /// the problem and the remedy.
+    /// Checks the dependencies between crates, the links, files and commands in documents, the
+    /// tables of contents and of log lines, and that each planted bug can still be planted. Each
+    /// finding reports its place, the problem and the remedy.
     #[command(after_help = "Example:\n  cargo xtask tidy")]
     Tidy,
+
+    /// Build the site of the documents
+    ///
+    /// Has mdBook make a site of docs/ in target/book/site, in the order of docs/SUMMARY.md, and
+    /// checks that each link within it leads somewhere. Requires Python with venv, and PyPI the
+    /// first time.
+    #[command(after_help = "Example:\n  cargo xtask book")]
+    Book,
 
     /// Simulate the whole system, with faults
     ///
@@ -216,8 +224,8 @@ pub(crate) enum Command {
 
     /// Benchmark the central, alone and against other stores
     ///
-    /// Runs all scenarios of docs/explanation/benchmarks.md, or one; `cargo xtask bench --help` lists
-    /// them. By default takes a quarter of an hour on an otherwise idle machine.
+    /// Runs all scenarios of docs/explanation/benchmarks.md, or one; `cargo xtask bench --help`
+    /// lists them. By default takes a quarter of an hour on an otherwise idle machine.
     #[command(disable_help_flag = true)]
     #[command(after_help = "Examples:\n  cargo xtask bench\n  \
                             cargo xtask bench --scenario window --seconds 10")]

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
 
 mod bench;
+mod book;
 mod browser;
 mod ci;
 mod clients;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Test => runs::test(),
         Command::Tidy => tidy::run(),
+        Command::Book => book::run(),
         Command::Sim { first_seed, seeds } => runs::long_sim(first_seed, seeds),
         Command::Corrupt { first_seed, folders } => runs::corrupt(first_seed, folders),
         Command::Planted { names, few } => planted::run(&names, few),

@@ -7,6 +7,7 @@ mod commands;
 mod crates;
 mod documents;
 mod log_lines;
+mod summary;
 
 use anyhow::ensure;
 
@@ -22,6 +23,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         documents::check(&documents, &root),
         commands::check(&documents),
         log_lines::check(&documents, &root)?,
+        summary::check(&documents),
         planted::check()?,
     ]
     .concat();

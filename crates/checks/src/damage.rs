@@ -1,8 +1,8 @@
 //! Edits valid ledgers and opens them: either the stored events are returned from the first one on
 //! without a gap, or the damage is reported.
 //!
-//! Input: which ledger, then the edits. Only what docs/reference/ledger.md declares undetectable may
-//! go unnoticed: a removed end, and a sector lost in the last group that was written.
+//! Input: which ledger, then the edits. Only what docs/reference/ledger.md declares undetectable
+//! may go unnoticed: a removed end, and a sector lost in the last group that was written.
 
 use std::sync::OnceLock;
 

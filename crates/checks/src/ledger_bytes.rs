@@ -1,5 +1,5 @@
-//! A naive implementation of the documented ledger format (docs/reference/ledger.md): locates records,
-//! and gives arbitrary bytes valid checksums.
+//! A naive implementation of the documented ledger format (docs/reference/ledger.md): locates
+//! records, and gives arbitrary bytes valid checksums.
 
 use std::ops::Range;
 

@@ -18,7 +18,7 @@ use std::thread;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
-use crate::support::http::Http;
+use crate::support::http::{Http, add_operator};
 use crate::support::{PATIENCE, free_address, run_well, without_settings};
 
 const README: &str = include_str!("../../../../README.md");
@@ -139,12 +139,14 @@ fn is_like(shown: &str, line: &str) -> bool {
 }
 
 /// Does what a document says, with these addresses free ones.
-fn follow(document: &str, addresses: &[(&str, &str)], by_hand: impl Fn(&str)) {
+fn follow(document: &str, addresses: &[(&str, &str)], by_hand: impl Fn(&str, &Path)) {
     let here = |document: String, (shown, free): &(&str, &str)| document.replace(shown, free);
     let document = addresses.iter().fold(document.to_owned(), here);
     let folder = tempfile::tempdir().unwrap();
     let mut terminals: BTreeMap<_, Terminal> = BTreeMap::new();
-    for step in steps(&document) {
+    let steps = steps(&document);
+    assert!(steps.len() > 10, "not all steps are found: {steps:?}");
+    for step in steps {
         match step {
             Step::Run(name, script) => {
                 if let Some(before) = terminals.get_mut(name) {
@@ -163,7 +165,7 @@ fn follow(document: &str, addresses: &[(&str, &str)], by_hand: impl Fn(&str)) {
             }
             Step::ByHand(what) => match what.strip_prefix("Ctrl+C in ") {
                 Some(name) => terminals[name].interrupt(),
-                None => by_hand(what),
+                None => by_hand(what, folder.path()),
             },
         }
     }
@@ -200,7 +202,7 @@ fn lead(address: &str, agencies: &[u32], what: &str) {
 fn the_tutorial_goes_as_it_says() {
     let (agencies, http) = (free_address(), free_address());
     let addresses = [("127.0.0.1:12345", &*agencies), ("127.0.0.1:8080", &*http)];
-    follow(TUTORIAL, &addresses, |what| lead(&http, &[1, 2], what));
+    follow(TUTORIAL, &addresses, |what, _| lead(&http, &[1, 2], what));
 }
 
 #[test]
@@ -213,7 +215,13 @@ fn a_lottery_with_operators_and_tls_goes_as_its_guide_says() {
         ("central.example", host),
         ("127.0.0.1:8080", &*http),
     ];
-    follow(GUIDE, &addresses, |what| lead(&http, &[1], what));
+    follow(GUIDE, &addresses, |what, folder| match what {
+        "add ana and bea" => {
+            add_operator(&folder.join("data"), "ana", "admin");
+            add_operator(&folder.join("data"), "bea", "operator");
+        }
+        what => lead(&http, &[1], what),
+    });
 }
 
 #[test]

@@ -7,8 +7,14 @@ use super::documents::Document;
 
 const TABLE: &str = "docs/reference/commands.md";
 /// What a command begins with, before at least one more word.
-const BEGINNINGS: [&str; 5] =
-    ["bolillero ", "cargo xtask ", "cargo run ", "cargo test ", "cargo build "];
+const BEGINNINGS: [&str; 6] = [
+    "bolillero ",
+    "cargo xtask ",
+    "cargo run ",
+    "cargo test ",
+    "cargo build ",
+    "cargo install --path ",
+];
 
 pub(super) fn check(documents: &[Document]) -> Vec<String> {
     let Some(table) = documents.iter().find(|document| document.path == TABLE) else {

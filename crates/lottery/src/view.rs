@@ -277,6 +277,8 @@ impl Publisher {
         if own
             && let Event::Acted(signed) = event
             && signed.by == Actor::Clock
+            // What is recorded for others is no act of the clock.
+            && !matches!(signed.act, Act::Audited(_))
         {
             self.news.push(News::ByTheClock(signed.act.clone()));
         }

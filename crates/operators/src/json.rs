@@ -41,7 +41,10 @@ pub(crate) fn parse(text: &str) -> Result<People, String> {
     let message = |error: serde_json::Error| error.to_string();
     let Beginning { format } = serde_json::from_str(text).map_err(message)?;
     if format != FORMAT {
-        return Err(format!("its format is {format}, and this version reads {FORMAT}"));
+        return Err(format!(
+            "it has format {format} and this program knows {FORMAT}; use the newer program that \
+             wrote it"
+        ));
     }
     let written: Written = serde_json::from_str(text).map_err(message)?;
     let Written { operators, tokens, last_token, version, unrecorded, .. } = written;

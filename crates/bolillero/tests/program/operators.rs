@@ -171,7 +171,10 @@ fn changes_on_the_command_line_are_recorded_with_user_and_time() {
     let changed = ["operator", "password", "bea", "--data", str(&data)];
     assert!(with_password(&changed, "another password\n").status.success());
     central.process.wait_for("event: password-changed");
-    assert_eq!(central.process.terminate().code, Some(0));
+    let ended = central.process.terminate();
+    assert_eq!(ended.code, Some(0));
+    let logged = ended.log.iter().filter(|line| line.contains("action: audit")).count();
+    assert_eq!(logged, 7, "each change is logged once: {:#?}", ended.log);
     assert!(!operators_file(&data).contains(PENDING));
     let log = run_well(&["audit", "--data", str(&data), "--format", "csv"]);
     let kinds = [

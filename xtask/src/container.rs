@@ -242,3 +242,26 @@ fn winner(bet: &str) -> Option<&str> {
     let wins = fields.next()? == WINNING_NUMBER;
     fields.nth(1).filter(|_| wins)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Docker can't fetch the image that it builds in everywhere: here the two files are compared.
+    #[test]
+    fn the_image_made_from_the_source_is_the_same() {
+        let [packed, built] = ["deploy/Dockerfile", "deploy/Dockerfile.source"]
+            .map(|file| fs::read_to_string(root().join(file)).unwrap());
+        let in_build = built.replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ");
+        let build = BUILD.replace("--quiet ", "").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(in_build.contains(&format!("cargo {build}")), "{in_build}");
+        let (_, packed) = packed.split_once("FROM scratch\n").unwrap();
+        let (_, built) = built.split_once("FROM scratch\n").unwrap();
+        let as_packed = built.replace("--from=build ", "").replace("/image/", "");
+        let instructions = |text: &str| {
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(instructions(&as_packed), instructions(packed));
+    }
+}

@@ -122,8 +122,13 @@ fn to_folder(
         adding.add(&record)
     });
     bar.finish_and_clear();
-    let place = || format!("backup {}: nothing was added for what is new", path.display());
-    let mut end = read.map_err(|ending| ending.context(place()))?;
+    let mut end = read.map_err(|ending| {
+        let what = match ending {
+            Ending::Wrong(_) => " can't go on with this ledger: back it up to another folder",
+            _ => "",
+        };
+        ending.context(format!("backup {}{what}", path.display()))
+    })?;
     adding.end(last.as_ref().map(|last| &last.people))?;
     if let (0, Some(last)) = (adding.done.records, last) {
         end.at = last.tip.at;
@@ -169,6 +174,7 @@ fn to_file(
     print(&told)
 }
 
+/// Prints to standard error.
 #[expect(clippy::print_stderr, reason = "standard output has the result")]
 fn tell(text: &str) {
     eprint!("{text}");
@@ -217,7 +223,8 @@ impl Adding<'_> {
     fn complete(&mut self) -> anyhow::Result<()> {
         let piece = self.piece.take().expect("one was begun");
         let Tip { sequence, chain, .. } = piece.tip;
-        self.folder.complete(self.number, piece, &self.operators.read_settled()?)?;
+        let name = self.folder.complete(self.number, piece, &self.operators.read_settled()?)?;
+        tell(&format!("wrote {name}\n"));
         self.start = StreamStart { sequence, chain, ..self.start };
         self.number += 1;
         self.done.pieces += 1;

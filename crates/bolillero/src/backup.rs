@@ -135,11 +135,17 @@ impl Reading<'_> {
                 bail!("it begins with record {}: the pieces before it are missing", start.sequence)
             }
             None => {}
-            Some(Piece { start: of, .. }) if of.id != start.id => bail!("it is of another ledger"),
+            Some(Piece { start: of, .. }) if of.id != start.id => {
+                bail!("it is of another ledger; put each backup into a folder of its own")
+            }
             Some(Piece { tip, .. })
                 if (tip.sequence, tip.chain) != (start.sequence, start.chain) =>
             {
-                bail!("it does not continue the piece before it at record {}", tip.sequence)
+                bail!(
+                    "it does not continue the piece before it at record {}: it is of another \
+                     history; put each backup into a folder of its own",
+                    tip.sequence
+                )
             }
             Some(_) => {}
         }

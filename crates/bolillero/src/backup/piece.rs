@@ -14,8 +14,8 @@
 
 use std::io::{self, Read, Write};
 
-use anyhow::{bail, ensure};
-use engine::{LedgerId, Record, StreamReader, StreamStart, StreamWriter, Tip};
+use anyhow::ensure;
+use engine::{LedgerId, Record, StreamError, StreamReader, StreamStart, StreamWriter, Tip};
 use lottery::Timestamp;
 use operators::People;
 use operators::limits::FILE_LEN_MAX;
@@ -26,7 +26,8 @@ pub(crate) const BUFFER_LEN: usize = 256 << 10;
 
 const MAGIC: [u8; 8] = *b"BOLIOPER";
 const HEAD_LEN: usize = 16;
-const CUT: &str = "it is cut off after its records";
+/// What to do about a piece that is not as it was written.
+const ADVICE: &str = "take it from another copy of the backup";
 
 /// What a piece holds besides its records.
 #[derive(Debug)]
@@ -96,7 +97,7 @@ pub(crate) struct Reader<R>(StreamReader<R>);
 
 impl<R: Read> Reader<R> {
     pub(crate) fn open(from: R) -> anyhow::Result<Self> {
-        Ok(Self(StreamReader::open(from)?))
+        Ok(Self(StreamReader::open(from).map_err(advised)?))
     }
 
     pub(crate) fn start(&self) -> StreamStart {
@@ -110,7 +111,7 @@ impl<R: Read> Reader<R> {
     ) -> anyhow::Result<Piece> {
         let start = self.0.start();
         let mut tip = Tip { sequence: start.sequence, chain: start.chain, at: Timestamp(0) };
-        while let Some(record) = self.0.read()? {
+        while let Some(record) = self.0.read().map_err(advised)? {
             tip = record.tip();
             visit(record)?;
         }
@@ -123,23 +124,32 @@ pub(crate) fn id(from: impl Read) -> anyhow::Result<LedgerId> {
     Ok(Reader::open(from)?.start().id)
 }
 
+/// Adds what to do, if the error does not say that.
+fn advised(error: StreamError) -> anyhow::Error {
+    match error {
+        StreamError::NewerVersion { .. }
+        | StreamError::NewerFeature { .. }
+        | StreamError::Io(_) => error.into(),
+        _ => anyhow::anyhow!("{error}; {ADVICE}"),
+    }
+}
+
 fn people(mut from: impl Read) -> anyhow::Result<People> {
     let mut section = vec![0; HEAD_LEN];
     fill(&mut from, &mut section)?;
-    let [.., a, b, c, d, 0, 0, 0, 0] = section[..] else {
-        bail!("what follows its records is not a list of operators");
-    };
-    let len = u32::from_le_bytes([a, b, c, d]);
+    let len = u32::from_le_bytes(*section[MAGIC.len()..].first_chunk().expect("a head is longer"));
+    let is_sound = section.starts_with(&MAGIC) && section.ends_with(&[0; 4]);
     ensure!(
-        section.starts_with(&MAGIC) && u64::from(len) <= FILE_LEN_MAX,
-        "what follows its records is not a list of operators"
+        is_sound && u64::from(len) <= FILE_LEN_MAX,
+        "what follows its records is not a list of operators; {ADVICE}"
     );
     section.resize(HEAD_LEN + usize::try_from(len)?, 0);
     fill(&mut from, &mut section[HEAD_LEN..])?;
     let mut digest = [0; 32];
     fill(&mut from, &mut digest)?;
-    ensure!(Sha256::digest(&section)[..] == digest, "its operators do not match their digest");
-    ensure!(from.read(&mut [0])? == 0, "something follows its end");
+    let is_same = Sha256::digest(&section)[..] == digest;
+    ensure!(is_same, "its operators do not match their digest; {ADVICE}");
+    ensure!(from.read(&mut [0])? == 0, "something follows its end; {ADVICE}");
     match std::str::from_utf8(&section[HEAD_LEN..])? {
         "" => Ok(People::default()),
         document => {
@@ -150,7 +160,9 @@ fn people(mut from: impl Read) -> anyhow::Result<People> {
 
 fn fill(from: &mut impl Read, bytes: &mut [u8]) -> anyhow::Result<()> {
     from.read_exact(bytes).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => anyhow::anyhow!(CUT),
+        io::ErrorKind::UnexpectedEof => {
+            anyhow::anyhow!("it is cut off after its records; {ADVICE}")
+        }
         _ => error.into(),
     })
 }

@@ -1,6 +1,8 @@
 //! A place of a ledger that can be read and written as a whole: a folder, or a shared store.
 
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
@@ -13,6 +15,9 @@ use super::operator::Kept;
 use super::stored::StoredIn;
 use crate::arg_types::StoreUrl;
 use crate::exit::Ending;
+
+/// The file that marks a folder which is being restored to.
+const RESTORING: &str = "restoring";
 
 /// Options that select such a place.
 #[derive(Args, Clone, Debug)]
@@ -92,4 +97,39 @@ impl Location {
             }
         }
     }
+
+    /// Marks a folder as one that is being restored to. A store has no such mark.
+    pub(super) fn mark_as_part(&self) -> anyhow::Result<()> {
+        let Self::Folder(data) = self else { return Ok(()) };
+        let marked = File::create(data.join(RESTORING)).and_then(|mark| {
+            mark.sync_all()?;
+            File::open(data)?.sync_all()
+        });
+        marked.with_context(|| format!("can't write to {}", data.display()))
+    }
+
+    /// Removes the mark from what is restored.
+    pub(super) fn mark_as_whole(&self) -> anyhow::Result<()> {
+        let Self::Folder(data) = self else { return Ok(()) };
+        match fs::remove_file(data.join(RESTORING)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("can't write to {}", data.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Checks that a folder is not one that holds a part of what is to be restored to it: a central
+/// would begin another history there.
+pub(super) fn expect_whole(data: &Path) -> Result<(), Ending> {
+    // What else is wrong with the folder, opening the ledger tells.
+    if !data.join(RESTORING).exists() {
+        return Ok(());
+    }
+    Err(Ending::wrong(format!(
+        "{} is not restored to its end: run `bolillero restore` again; or remove the file \
+         '{RESTORING}' in it to do without the rest for good",
+        data.display()
+    )))
 }

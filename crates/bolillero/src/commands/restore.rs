@@ -22,8 +22,8 @@ Examples:
 The target must be new, or hold the beginning of the same ledger: an interrupted restore goes on
 when it is run again. Order, times, the audit log and the chain stay as they are; at the end the copy is
 checked, and the end of its chain printed, as `backup` printed it. Operators and tokens are restored
-to where there are none yet, as they were at the last run of the backup, also with --until. Start no
-central on it before that.";
+to where there are none yet, as they were at the last run of the backup, also with --until. No central
+starts on a folder that holds only a part; start none on a store before that, either.";
 
 /// What to restore, and to where.
 #[derive(Args, Clone, Debug)]
@@ -59,6 +59,9 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<(), Ending> {
     let end = left_out.map_or(u64::MAX, |(until, _)| until.records);
     let id = backup.id()?;
     let mut copier = Copier::to(to.log(id)?, id).map_err(of_target)?;
+    if copier.tip().sequence == 0 {
+        to.mark_as_part()?;
+    }
     let bar = progress::counter("records restored");
     let read = backup.read(|record| {
         bar.inc(1);
@@ -82,8 +85,10 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<(), Ending> {
             "what was restored does not read back: others write to it, or its disk is damaged";
         return Err(Ending::Failed(anyhow::anyhow!(why)));
     }
+    let with_operators = to.operators()?.put(people)?;
+    to.mark_as_whole()?;
     let mut told = format!("restored and checked {} records", checked.records);
-    if to.operators()?.put(people)? {
+    if with_operators {
         told += ", and the operators";
     }
     told += "\n";

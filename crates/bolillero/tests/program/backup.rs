@@ -290,11 +290,17 @@ fn a_backup_and_a_restore_that_are_killed_go_on_when_they_are_run_again() {
         let undo = || fs::remove_dir_all(&restored).unwrap();
         kill_in(&restore, || is_written_at(&segment, offset), is_complete, undo);
     }
+    // A central that started on a part would begin another history.
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--agencies", "5", "--data", str(&restored)];
+    refused(&run(&serve), 2, &["is not restored to its end: run `bolillero restore` again"]);
     let printed = run_well(&restore);
     assert_eq!(anchor(&printed), expected);
     assert_eq!(exported(&restored), exported(&data));
+    let central = Central::listening(Process::start(&serve));
+    assert_eq!(central.process.terminate().code, Some(0));
     // Once more, nothing is left to do.
     assert_eq!(anchor(&run_well(&restore)), expected);
+    assert_eq!(names(&restored).iter().filter(|name| *name == "restoring").count(), 0);
 }
 
 #[test]
@@ -413,6 +419,7 @@ fn a_ledger_is_restored_up_to_the_publication_of_a_draw() {
     assert!(output.status.success(), "{output:?}");
     let printed = text(&output.stdout);
     assert!(printed.contains("left out  7 records with 3 bets; 2 later draws\n"), "{printed}");
+    assert_eq!(anchor(&printed)[0], "records 12");
     let checked = run_well(&["check", "--data", str(&restored)]);
     assert_eq!(anchor(&checked), anchor(&printed));
     assert_eq!(checked.matches("drawn, winning number 7").count(), 2, "{checked}");

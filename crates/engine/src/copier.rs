@@ -1,8 +1,8 @@
 //! Copies a history into another log: order, times and chain stay as they are.
 //!
-//! Nothing is decided again. The chain is computed anew and compared at every event, so that the copy
-//! has the chain of the original. What the other log already holds is skipped, once the history is
-//! seen to have the same chain where the other log ends: a copy that was interrupted, or an older
+//! Nothing is decided again. The chain is computed anew and compared at every event, so that the
+//! copy has the chain of the original. What the other log already holds is skipped, once the history
+//! is seen to have the same chain where the other log ends: a copy that was interrupted, or an older
 //! one, is continued.
 
 use std::collections::VecDeque;

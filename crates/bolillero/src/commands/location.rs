@@ -1,7 +1,8 @@
 //! A place of a ledger that can be read and written as a whole: a folder, or a shared store.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -101,7 +102,9 @@ impl Location {
     /// Marks a folder as one that is being restored to. A store has no such mark.
     pub(super) fn mark_as_part(&self) -> anyhow::Result<()> {
         let Self::Folder(data) = self else { return Ok(()) };
-        let marked = File::create(data.join(RESTORING)).and_then(|mark| {
+        let options =
+            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).clone();
+        let marked = options.open(data.join(RESTORING)).and_then(|mark| {
             mark.sync_all()?;
             File::open(data)?.sync_all()
         });

@@ -20,10 +20,10 @@ Examples:
   bolillero restore --from ledger.bolb --store postgres://owner@db1,db2/lottery?sslrootcert=ca.crt
 
 The target must be new, or hold the beginning of the same ledger: an interrupted restore goes on
-when it is run again. Order, times, the audit log and the chain stay as they are; at the end the copy is
-checked, and the end of its chain printed, as `backup` printed it. Operators and tokens are restored
-to where there are none yet, as they were at the last run of the backup, also with --until. No central
-starts on a folder that holds only a part; start none on a store before that, either.";
+when it is run again. Order, times, the audit log and the chain stay as they are; at the end the
+copy is checked, and the end of its chain printed, as `backup` printed it. Operators and tokens are
+restored to where there are none yet, as they were at the last run of the backup, also with --until.
+No central starts on a folder that holds only a part; start none on a store before that, either.";
 
 /// What to restore, and to where.
 #[derive(Args, Clone, Debug)]

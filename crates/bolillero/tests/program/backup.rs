@@ -1,5 +1,5 @@
-//! `backup`, `restore` and what reads a backup, by real processes: beside a central under load, killed
-//! in the middle, with damaged pieces, and of several draws.
+//! `backup`, `restore` and what reads a backup, by real processes: beside a central under load,
+//! killed in the middle, with damaged pieces, and of several draws.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;

@@ -3,9 +3,9 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, CompletionsArgs, ComposeArgs, ConfigArgs,
-    CopyArgs, DemoArgs, ExportArgs, GenerateArgs, HealthArgs, ManArgs, OperatorArgs, PkiArgs,
-    ServeArgs, StoreArgs, WinnersArgs,
+    AgencyArgs, AuditArgs, BackupArgs, BenchArgs, CheckArgs, CompletionsArgs, ComposeArgs,
+    ConfigArgs, CopyArgs, DemoArgs, ExportArgs, GenerateArgs, HealthArgs, ManArgs, OperatorArgs,
+    PkiArgs, RestoreArgs, ServeArgs, StoreArgs, WinnersArgs,
 };
 use crate::exit::{CODES, Codes, Ending};
 use crate::settings;
@@ -45,6 +45,10 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Verify every record, the chain and the indexes of a ledger.
     Check(CheckArgs),
+    /// Back up a ledger and its operators, also while its central runs.
+    Backup(BackupArgs),
+    /// Restore a ledger and its operators from a backup.
+    Restore(RestoreArgs),
     /// Copy a ledger between a folder and a database that several centrals share.
     Copy(CopyArgs),
     /// Prepare and look at the database that several centrals share.

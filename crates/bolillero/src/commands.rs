@@ -2,6 +2,7 @@
 
 mod agency;
 mod audit;
+mod backup;
 mod bench;
 mod bind;
 mod check;
@@ -13,6 +14,7 @@ mod export;
 mod generate;
 mod health;
 mod http;
+mod location;
 mod nodes;
 mod operator;
 mod pki;
@@ -21,6 +23,7 @@ mod processes;
 mod progress;
 mod prompt;
 mod reload;
+mod restore;
 mod serve;
 mod shell;
 mod store;
@@ -30,6 +33,7 @@ mod winners;
 pub(crate) use agency::AgencyArgs;
 pub use agency::agency_settings;
 pub(crate) use audit::AuditArgs;
+pub(crate) use backup::BackupArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use compose::ComposeArgs;
@@ -41,6 +45,7 @@ pub(crate) use generate::GenerateArgs;
 pub(crate) use health::HealthArgs;
 pub(crate) use operator::OperatorArgs;
 pub(crate) use pki::PkiArgs;
+pub(crate) use restore::RestoreArgs;
 pub(crate) use serve::ServeArgs;
 pub use serve::serve_settings;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
@@ -63,6 +68,8 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Operator(args) => operator::run(args),
         Command::Pki(args) => pki::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Copy(args) => copy::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Config(args) => config::run(&args),

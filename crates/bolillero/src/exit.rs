@@ -22,7 +22,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
 }
 
 /// The exit codes of every command, which its help shows.
-pub(crate) const CODES: [Codes; 18] = [
+pub(crate) const CODES: [Codes; 20] = [
     codes(
         "serve",
         [
@@ -82,6 +82,22 @@ pub(crate) const CODES: [Codes; 18] = [
     ),
     codes("check", ["intact", "damaged, or can't be read", "wrong usage, or no ledger"]),
     codes(
+        "backup",
+        [
+            "everything is backed up, or nothing is new",
+            "failed; the pieces that it named are complete, run it again for the others",
+            "wrong usage, no ledger, or a backup of another ledger or history",
+        ],
+    ),
+    codes(
+        "restore",
+        [
+            "restored and checked",
+            "interrupted, or the backup is damaged; run it again with a sound copy",
+            "wrong usage, no backup, no such draw, or a target with other records",
+        ],
+    ),
+    codes(
         "copy",
         [
             "the copy is complete and the same",
@@ -132,6 +148,15 @@ impl Ending {
     /// Creates the ending for an error that may be one of usage or input.
     pub(crate) fn of(is_wrong: bool, error: anyhow::Error) -> Self {
         if is_wrong { Self::Wrong(error) } else { Self::Failed(error) }
+    }
+
+    /// Adds what was being done, to an error.
+    pub(crate) fn context(self, context: String) -> Self {
+        match self {
+            Self::Failed(error) => Self::Failed(error.context(context)),
+            Self::Wrong(error) => Self::Wrong(error.context(context)),
+            usage @ Self::Usage(_) => usage,
+        }
     }
 
     /// Creates the ending for a shared store that can't be used.

@@ -7,6 +7,7 @@
 //! Nothing else is public, and no shipped code other than the program uses it.
 
 mod arg_types;
+mod backup;
 mod cli;
 mod commands;
 mod descriptors;

@@ -1,8 +1,8 @@
 //! Copies a history into another log: order, times and chain stay as they are.
 //!
-//! Nothing is decided again. The chain is computed anew and compared at every event, so that the copy
-//! has the chain of the original. What the other log already holds is skipped, once the history is
-//! seen to have the same chain where the other log ends: a copy that was interrupted, or an older
+//! Nothing is decided again. The chain is computed anew and compared at every event, so that the
+//! copy has the chain of the original. What the other log already holds is skipped, once the history
+//! is seen to have the same chain where the other log ends: a copy that was interrupted, or an older
 //! one, is continued.
 
 use std::collections::VecDeque;
@@ -157,4 +157,106 @@ fn batch_of(summary: &BatchSummary, text: &str) -> Option<Batch> {
     };
     let batch = Batch { draw, agency, chunk, bets };
     (BatchSummary::of(&batch) == *summary).then_some(batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use lottery::{
+        Agencies, AgencyId, ChunkId, DrawId, DrawName, DrawTerms, SealedNumber, Timestamp,
+    };
+
+    use super::*;
+    use crate::memory::MemoryLog;
+
+    const ID: LedgerId = LedgerId([7; 16]);
+
+    /// The events of an automatic draw with `batches` batches; the last FINISH decides four.
+    fn history(batches: u32) -> Vec<Entry> {
+        let (draw, agency, at) = (DrawId(1), AgencyId(1), Timestamp(1));
+        let (mut draws, mut entries) = (Draws::default(), Vec::new());
+        let mut tip = Tip { sequence: 0, chain: Chain::first(ID), at };
+        let mut decide = |event: Event, batch: Option<Batch>| {
+            let following = draws.carry_out(&event, at);
+            let events = std::iter::once((event, batch.map(Arc::new)));
+            let events: Vec<_> =
+                events.chain(following.into_iter().map(|event| (event, None))).collect();
+            for (left, (event, batch)) in (0..events.len()).rev().zip(events) {
+                let entry = Entry::new(tip, at, u16::try_from(left).unwrap(), event, batch);
+                tip = entry.tip();
+                entries.push(entry);
+            }
+        };
+        let terms = DrawTerms {
+            name: DrawName::new("sorteo").unwrap(),
+            agencies: Agencies::first(1).unwrap(),
+            numbers: NumberRange::default(),
+        };
+        decide(Event::DrawOpened { draw, terms, number: SealedNumber(7) }, None);
+        for chunk in 0..batches {
+            let text = format!("Ana|Paz|{chunk}|2000-01-01|7");
+            let bets = Bets::parse(&text, NumberRange::default()).unwrap();
+            let batch = Batch { draw, agency, chunk: ChunkId(chunk), bets };
+            decide(Event::BatchAccepted(BatchSummary::of(&batch)), Some(batch));
+        }
+        decide(Event::AgencyFinished { draw, agency }, None);
+        entries
+    }
+
+    fn copied(log: &MemoryLog, entries: &[Entry]) -> Result<Tip, CopyError> {
+        let mut copier = Copier::to(Box::new(log.clone()), ID)?;
+        entries.iter().try_for_each(|entry| copier.add(&entry.record()))?;
+        copier.finish()
+    }
+
+    #[test]
+    fn a_copy_goes_on_where_its_target_ends_with_or_without_what_that_holds() {
+        let entries = history(5);
+        let end = entries.last().unwrap().tip();
+        // The draw is decided by the last four.
+        for held in 0..=entries.len() - 4 {
+            for first in [0, held] {
+                let log = MemoryLog::new(ID);
+                if held > 0 {
+                    assert_eq!(copied(&log, &entries[..held]), Ok(entries[held - 1].tip()));
+                }
+                assert_eq!(copied(&log, &entries[first..]), Ok(end), "{held} {first}");
+                assert_eq!(log.clone().recover().unwrap().tip, end);
+            }
+        }
+    }
+
+    #[test]
+    fn another_history_a_shorter_one_and_half_a_decision_are_refused() {
+        let (entries, other) = (history(5), history(6));
+        let log = MemoryLog::new(ID);
+        copied(&log, &entries).unwrap();
+        assert_eq!(copied(&log, &other), Err(CopyError::OtherHistory));
+        assert_eq!(copied(&log, &entries[..3]), Err(CopyError::OtherHistory));
+        let log = MemoryLog::new(ID);
+        copied(&log, &entries[..2]).unwrap();
+        let refused = copied(&log, &other[7..]);
+        assert!(matches!(refused, Err(CopyError::Source { sequence: 7, .. })), "{refused:?}");
+        let refused = copied(&log, &entries[..entries.len() - 1]);
+        assert!(matches!(refused, Err(CopyError::Source { .. })), "{refused:?}");
+        // What was whole is there.
+        assert_eq!(log.clone().recover().unwrap().tip, entries[1].tip());
+        let mut forged = entries[2].clone();
+        forged.chain = Chain([9; 32]);
+        let refused = copied(&log, &[forged]);
+        assert!(matches!(refused, Err(CopyError::Source { sequence: 2, .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn what_is_flushed_is_there_at_once_but_never_half_a_decision() {
+        let entries = history(1);
+        let log = MemoryLog::new(ID);
+        let mut copier = Copier::to(Box::new(log.clone()), ID).unwrap();
+        for (count, entry) in (1..).zip(&entries) {
+            copier.add(&entry.record()).unwrap();
+            copier.flush().unwrap();
+            let held = log.clone().recover().unwrap().tip.sequence;
+            assert_eq!(held, if count < 3 || count == 6 { count } else { 2 }, "{count}");
+            assert_eq!(copier.tip(), entry.tip());
+        }
+    }
 }

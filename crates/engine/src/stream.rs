@@ -497,6 +497,34 @@ mod tests {
         }
     }
 
+    /// Returns a stream without an end: one record with this body, whatever that is.
+    fn forged(kind: u16, head: &[u8], tail: &[u8]) -> Vec<u8> {
+        let link = Link { sequence: 9, at: Timestamp(0), kind, left: 0 };
+        let chain = START.chain.then(&link, head, &ChunkDigest(Sha256::digest(tail).into()));
+        let (head_len, n) = (u16::try_from(head.len()).unwrap(), head.len() + tail.len());
+        let record = record_header(&link, head_len, u32::try_from(n).unwrap(), 0, chain);
+        [&written(&[])[..HEADER_LEN], &record, head, tail].concat()
+    }
+
+    #[test]
+    fn a_batch_without_the_bets_that_it_says_and_a_body_of_any_length_are_refused() {
+        let head =
+            |bets: u8| [[1, 0, 0, 0].as_slice(), &[2, 0, 0, 0], &[0; 4], &[bets, 0, 0, 0]].concat();
+        let bet = b"Ana|Paz|1|2000-01-01|7";
+        for (bets, text, why) in [
+            (2, &bet[..], "is a batch that does not hold"),
+            (1, b"Ana|Paz|1|2000-13-01|7", "is a batch that does not hold"),
+            (1, &[b'A'; BODY_LEN_MAX], "has a length that no record has"),
+        ] {
+            let (count, refused) = read(&forged(2, &head(bets), text), &[]);
+            let refused = refused.unwrap_err().to_string();
+            assert!(count == 0 && refused.starts_with(&format!("record 9 {why}")), "{refused}");
+        }
+        let bytes = forged(2, &head(1), bet);
+        let mut reader = StreamReader::open(&bytes[..]).unwrap();
+        assert_eq!(reader.read().unwrap().unwrap().text.as_bytes(), bet);
+    }
+
     #[test]
     fn the_bytes_are_those_of_the_documented_format() {
         let bytes = written(&entries()[..2]);

@@ -106,6 +106,9 @@ impl Archive {
         mut visit: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Tip, E> {
         let StreamStart { id, sequence, chain } = start;
+        if self.id()? != Some(id) {
+            return Err(Fault::OtherHistory(sequence).into());
+        }
         let mut is_same = sequence == 0 && chain == Chain::first(id);
         let read = self.pass(Reads::Records, sequence, |record| {
             if record.tip().sequence == sequence {
@@ -117,9 +120,7 @@ impl Archive {
             if is_same { visit(record) } else { Err(Fault::OtherHistory(sequence).into()) }
         })?;
         match read.end {
-            Some((ledger, chain)) if is_same && ledger == id => {
-                Ok(Tip { sequence: read.records, chain, at: read.at })
-            }
+            Some((_, chain)) if is_same => Ok(Tip { sequence: read.records, chain, at: read.at }),
             _ => Err(Fault::OtherHistory(sequence).into()),
         }
     }

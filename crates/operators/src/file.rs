@@ -99,6 +99,23 @@ impl OperatorsFile {
         self.read_stamped().map(|(people, _)| people)
     }
 
+    /// Reads the operators once a change that is being made is in the file: a change is recorded
+    /// before. Writes nothing.
+    ///
+    /// # Errors
+    /// When the file can't be read or is invalid.
+    pub fn read_settled(&self) -> Result<People, FileError> {
+        let path = self.folder.join(LOCK_NAME);
+        let lock = match open_existing(&path, OpenOptions::new().read(true)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.read(),
+            Err(error) => return Err(self.open_error("can't lock", path, error)),
+        };
+        let locked = lock.lock_shared();
+        locked.map_err(|error| FileError::Io { doing: "can't lock", path, error })?;
+        self.read()
+    }
+
     /// Changes the operators and increments their version, unless `change` refuses.
     ///
     /// # Errors

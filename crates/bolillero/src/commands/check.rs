@@ -15,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   bolillero check --data ./data
   bolillero check --store postgres://auditor@db1,db2/lottery?sslrootcert=ca.crt
+  bolillero check --backup /mnt/backup/lottery
 
 Verifies every record, the hash chain, the rules of the lottery, and every index. Changes nothing.
 While a central runs, verifies up to the last whole decision, and says which record that is.

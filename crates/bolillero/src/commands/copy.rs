@@ -1,18 +1,10 @@
 //! `bolillero copy`: copies a ledger to a folder or a shared store, event by event.
 
-use std::path::PathBuf;
-use std::str::FromStr;
-
-use anyhow::Context as _;
 use clap::Args;
-use engine::{Copier, LedgerId, Log};
-use ledger_postgres::{PostgresLog, schema};
-use operators::OperatorsFile;
+use engine::Copier;
 
-use super::operator::Kept;
+use super::location::Location;
 use super::progress;
-use super::stored::StoredIn;
-use crate::arg_types::StoreUrl;
 use crate::exit::{Ending, print};
 
 const EXAMPLES: &str = "\
@@ -38,61 +30,6 @@ pub(crate) struct CopyArgs {
     to: Location,
 }
 
-/// A folder or a shared store.
-#[derive(Clone, Debug)]
-enum Location {
-    Folder(PathBuf),
-    Shared(StoreUrl),
-}
-
-impl FromStr for Location {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
-        Ok(match is_url {
-            true => Self::Shared(text.parse()?),
-            false => Self::Folder(PathBuf::from(text)),
-        })
-    }
-}
-
-impl Location {
-    fn stored(&self) -> StoredIn {
-        match self.clone() {
-            Self::Folder(data) => StoredIn { data: Some(data), store: None },
-            Self::Shared(store) => StoredIn { data: None, store: Some(store) },
-        }
-    }
-
-    fn operators(&self) -> Result<Kept, Ending> {
-        match self {
-            Self::Folder(data) => Ok(Kept::Folder(OperatorsFile::in_folder(data))),
-            Self::Shared(store) => Kept::in_store(store),
-        }
-    }
-
-    /// Opens it to be written to, as the ledger `id`.
-    fn log(&self, id: LedgerId) -> Result<Box<dyn Log>, Ending> {
-        match self {
-            Self::Folder(data) => {
-                let opened = ledger::Ledger::open(data, ledger::Options::new(id));
-                Ok(Box::new(opened.with_context(|| data.display().to_string())?))
-            }
-            Self::Shared(store) => {
-                let target = store.target()?;
-                let open = || {
-                    schema::init(&target, id)?;
-                    PostgresLog::open(&target, ledger_postgres::Options::new("copy"))
-                };
-                let log =
-                    open().map_err(|error| Ending::of_store(error, format!("store {target}")))?;
-                Ok(Box::new(log))
-            }
-        }
-    }
-}
-
 /// Copies, and compares the copy.
 pub(crate) fn run(args: &CopyArgs) -> Result<(), Ending> {
     let source = args.from.stored().open()?;
@@ -114,7 +51,8 @@ pub(crate) fn run(args: &CopyArgs) -> Result<(), Ending> {
         let why = "the copy is not the same: others write to it, or its disk is damaged";
         return Err(Ending::Failed(anyhow::anyhow!(why)));
     }
-    let with_operators = match args.from.operators()?.copy_to(&mut args.to.operators()?)? {
+    let people = args.from.operators()?.read_settled()?;
+    let with_operators = match args.to.operators()?.put(people)? {
         true => ", and the operators",
         false => "",
     };

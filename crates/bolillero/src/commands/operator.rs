@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use central::Zone;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
@@ -225,17 +226,24 @@ impl Kept {
         Ok(Self::Shared { table: Box::new(table), place })
     }
 
-    /// Copies these operators to where there are none yet; returns whether it did.
-    pub(super) fn copy_to(&mut self, target: &mut Self) -> Result<bool, Ending> {
-        let people = self.read()?;
-        let mut is_copied = false;
+    /// Puts operators here if there are none yet; returns whether it did.
+    pub(super) fn put(&mut self, people: People) -> Result<bool, Ending> {
+        let mut is_put = false;
         if people.version() > 0 {
-            target.replace(|now| {
-                is_copied = now.version() == 0;
-                Ok::<_, Infallible>(if is_copied { people } else { now.clone() })
+            self.replace(|now| {
+                is_put = now.version() == 0;
+                Ok::<_, Infallible>(if is_put { people } else { now.clone() })
             })?;
         }
-        Ok(is_copied)
+        Ok(is_put)
+    }
+
+    /// Reads the operators, as new as any change of them in records that were read before.
+    pub(super) fn read_settled(&mut self) -> anyhow::Result<People> {
+        match self {
+            Self::Folder(file) => Ok(file.read_settled()?),
+            Self::Shared { table, place } => table.read().with_context(|| place.clone()),
+        }
     }
 
     fn read(&mut self) -> Result<People, Ending> {

@@ -12,6 +12,7 @@ use ledger::{Ledger, Scrub, ScrubFindings, ScrubNews, ScrubPace};
 use ledger_postgres::{PostgresLog, Status, StoreState, Target, Watch};
 use operators::{OperatorStore, OperatorsFolder};
 
+use super::location::expect_whole;
 use super::nodes::Neighbour;
 use super::serve::SystemClock;
 use crate::exit::Ending;
@@ -67,6 +68,7 @@ impl Place {
     pub(super) fn open(self, clock: Arc<SystemClock>) -> Result<Opened, Ending> {
         match self {
             Self::Folder { data, options } => {
+                expect_whole(&data)?;
                 let ledger = open_ledger(&data, options)?;
                 let scrub = scrub(&ledger)?;
                 let health = Health { scrubbed: Some(scrub.findings()), store: None };

@@ -1,22 +1,25 @@
 //! Options that select where a lottery's events are stored, and functions that read them, beside
 //! running centrals too.
 //!
-//! A folder and a shared store are read alike: in order, with everything verified.
+//! A folder, a shared store and a backup are read alike: in order, with everything verified.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use central::Zone;
 use clap::Args;
-use engine::{Chain, LedgerId, Record};
+use engine::{Chain, LedgerId, Record, StreamStart, Tip};
+use ledger::Fault;
+use ledger_postgres::StoreError;
 use lottery::{DrawId, DrawName, DrawStatus, StoredBatch, Timestamp, Winners, WinningResult};
 
 use super::progress;
 use crate::arg_types::StoreUrl;
+use crate::backup::{self, Backup};
 use crate::exit::Ending;
 
 /// Where the events are.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[group(required = true, multiple = false)]
 pub(crate) struct StoredIn {
     /// Folder of the ledger. Its central may be running.
@@ -26,6 +29,10 @@ pub(crate) struct StoredIn {
     /// Store that several centrals share, as `serve --store` has it. They may be running.
     #[arg(long, env = "BOLILLERO_STORE", value_name = "URL", hide_env_values = true)]
     pub(super) store: Option<StoreUrl>,
+
+    /// Backup, as `backup --to` has it.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(super) backup: Option<PathBuf>,
 }
 
 /// A place of events, and one of its draws.
@@ -49,6 +56,7 @@ pub(super) struct Stored {
 enum Archive {
     Folder(ledger::Archive),
     Shared(Box<ledger_postgres::Archive>),
+    Backup(Backup),
 }
 
 /// What was read and found sound.
@@ -78,8 +86,8 @@ pub(super) struct Files {
 impl StoredIn {
     /// Opens the events for reading.
     pub(super) fn open(&self) -> Result<Stored, Ending> {
-        match (&self.data, &self.store) {
-            (Some(data), _) => {
+        match (&self.data, &self.store, &self.backup) {
+            (Some(data), ..) => {
                 let place = format!("data folder {}", data.display());
                 let opened = ledger::Archive::open(data).map_err(|fault| {
                     let is_wrong = fault.is_of_no_folder();
@@ -87,14 +95,18 @@ impl StoredIn {
                 });
                 Ok(Stored { archive: Archive::Folder(opened?), place })
             }
-            (None, Some(url)) => {
+            (None, Some(url), _) => {
                 let target = url.target()?;
                 let place = format!("store {target}");
                 let opened = ledger_postgres::Archive::open(&target)
                     .map_err(|error| Ending::of_store(error, place.clone()))?;
                 Ok(Stored { archive: Archive::Shared(Box::new(opened)), place })
             }
-            (None, None) => Err(Ending::wrong("--data or --store is required")),
+            (None, None, Some(path)) => {
+                let place = format!("backup {}", path.display());
+                Ok(Stored { archive: Archive::Backup(Backup::open(path)?), place })
+            }
+            (None, None, None) => Err(Ending::wrong("--data, --store or --backup is required")),
         }
     }
 }
@@ -143,6 +155,7 @@ impl Stored {
         let read = match &self.archive {
             Archive::Folder(archive) => archive.read(visit).map(Summary::of_folder),
             Archive::Shared(archive) => archive.read(visit).map(Summary::of_shared),
+            Archive::Backup(backup) => return backup.read(visit).map(Summary::of_backup),
         };
         read.with_context(|| self.place.clone())
     }
@@ -155,17 +168,37 @@ impl Stored {
         let read = match &self.archive {
             Archive::Folder(archive) => archive.check(visit).map(Summary::of_folder),
             Archive::Shared(archive) => archive.read(visit).map(Summary::of_shared),
+            Archive::Backup(backup) => return backup.read(visit).map(Summary::of_backup),
         };
         read.with_context(|| self.place.clone())
     }
 
+    /// Reads the records from `start` on, verifies them, and calls `visit` with each. Without the
+    /// records before, the rules are not applied.
+    pub(super) fn read_from(
+        &self,
+        start: StreamStart,
+        visit: impl FnMut(Record<'_>) -> anyhow::Result<()>,
+    ) -> Result<Tip, Ending> {
+        let read = match &self.archive {
+            Archive::Folder(archive) => archive.read_from(start, visit),
+            Archive::Shared(archive) => archive.read_from(start, visit),
+            Archive::Backup(_) => unreachable!("a backup is not backed up"),
+        };
+        read.map_err(|error| {
+            let is_wrong = matches!(error.downcast_ref(), Some(Fault::OtherHistory(_)))
+                || matches!(error.downcast_ref(), Some(StoreError::Unsuitable(_)));
+            Ending::of(is_wrong, error.context(self.place.clone()))
+        })
+    }
+
     /// Returns the ledger's id, if anything was ever written.
     pub(super) fn id(&self) -> anyhow::Result<Option<LedgerId>> {
-        let id = match &self.archive {
-            Archive::Folder(archive) => archive.skim().map(|it| it.end.map(|(id, _)| id)),
-            Archive::Shared(archive) => return Ok(Some(archive.id())),
-        };
-        id.with_context(|| self.place.clone())
+        match &self.archive {
+            Archive::Folder(archive) => archive.id().with_context(|| self.place.clone()),
+            Archive::Shared(archive) => Ok(Some(archive.id())),
+            Archive::Backup(backup) => backup.id().map(Some),
+        }
     }
 
     /// Reads what is needed to know the draws.
@@ -177,6 +210,7 @@ impl Stored {
             Archive::Shared(archive) => {
                 archive.skim().map(|it| it.draws).map_err(anyhow::Error::from)
             }
+            Archive::Backup(backup) => return backup.read(|_| Ok(())).map(|it| it.draws),
         };
         read.with_context(|| self.place.clone())
     }
@@ -228,6 +262,18 @@ impl Summary {
             at: read.at,
             beside: Some("centrals may be running"),
             draws: read.draws,
+            files: None,
+        }
+    }
+
+    fn of_backup(read: backup::Summary) -> Self {
+        let backup::Summary { id, tip, draws, .. } = read;
+        Self {
+            records: tip.sequence,
+            end: Some((id, tip.chain)),
+            at: tip.at,
+            beside: None,
+            draws,
             files: None,
         }
     }

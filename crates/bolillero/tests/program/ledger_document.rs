@@ -1,12 +1,12 @@
-//! docs/reference/ledger.md is enough to read a ledger: the script in it reads what the program
-//! wrote and detects changes. Skipped without Python.
+//! docs/reference/ledger.md is enough to read a ledger and a backup: the scripts in it read what the
+//! program wrote and detect changes. Skipped without Python.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::support::http::{Http, add_operator};
 use crate::support::tools::has_tool;
-use crate::support::{Bets, Central, agency, run_well, str, text};
+use crate::support::{Bets, Central, agency, drawn, run_well, str, text};
 use serde_json::json;
 
 const DOCUMENT: &str = include_str!("../../../../docs/reference/ledger.md");
@@ -47,9 +47,14 @@ fn written(folder: &Path) -> PathBuf {
 }
 
 fn read(data: &Path) -> Output {
-    let (_, script) = DOCUMENT.split_once("```python\n").unwrap();
+    run_script(0, data)
+}
+
+/// Runs one of the scripts in the document.
+fn run_script(number: usize, folder: &Path) -> Output {
+    let script = DOCUMENT.split("```python\n").nth(number + 1).unwrap();
     let (script, _) = script.split_once("```\n").unwrap();
-    Command::new("python3").args(["-c", script]).arg(data).output().unwrap()
+    Command::new("python3").args(["-c", script]).arg(folder).output().unwrap()
 }
 
 #[track_caller]
@@ -60,6 +65,52 @@ fn assert_complains(data: &Path, segment: &Path, what: &str) {
     assert!(message.starts_with(name), "{what}: {message}");
 }
 
+/// Returns what the scripts print last of what a command reads.
+fn last_line(command: &[&str]) -> String {
+    let told = run_well(command);
+    let value_of = |name: &str| {
+        let line = told.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split([' ', ',']).find(|word| !word.is_empty()).unwrap()
+    };
+    let (records, ledger, chain) = (value_of("records"), value_of("ledger"), value_of("chain"));
+    format!("{records} records, ledger {ledger}, chain {chain}")
+}
+
+#[test]
+fn the_other_script_reads_a_backup_and_complains_of_any_change() {
+    if !has_tool(&["python3", "--version"], "python3") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (data, _) = drawn(folder.path(), 100);
+    add_operator(&data, "ana", "admin");
+    let to = folder.path().join("backup");
+    let backup = ["backup", "--data", str(&data), "--to", str(&to)];
+    let last = last_line(&backup);
+    add_operator(&data, "eva", "viewer");
+    assert_eq!(last_line(&backup), last);
+    let read = run_script(1, &to);
+    assert_eq!(text(&read.stdout), format!("{last}\n"), "{}", text(&read.stderr));
+
+    let mut pieces: Vec<_> = std::fs::read_dir(&to).unwrap().map(|it| it.unwrap().path()).collect();
+    pieces.retain(|path| path.extension().is_some_and(|it| it == "bolb"));
+    assert_eq!(pieces.len(), 2, "{pieces:?}");
+    for piece in pieces {
+        let whole = std::fs::read(&piece).unwrap();
+        for at in (0..whole.len()).step_by(whole.len() / 30) {
+            // Only what is always 0 is not looked at.
+            let mut changed = whole.clone();
+            changed[at] ^= 0x10;
+            std::fs::write(&piece, &changed).unwrap();
+            let read = run_script(1, &to);
+            assert!(!read.status.success() || whole[at] == 0, "byte {at} of {}", piece.display());
+        }
+        std::fs::write(&piece, &whole[..whole.len() - 1]).unwrap();
+        assert!(!run_script(1, &to).status.success());
+        std::fs::write(&piece, &whole).unwrap();
+    }
+}
+
 #[test]
 fn the_script_of_the_document_reads_a_ledger_and_complains_of_any_change() {
     if !has_tool(&["python3", "--version"], "python3") {
@@ -67,17 +118,10 @@ fn the_script_of_the_document_reads_a_ledger_and_complains_of_any_change() {
     }
     let folder = tempfile::tempdir().unwrap();
     let data = written(folder.path());
-    let checked = run_well(&["check", "--data", str(&data)]);
-    let value_of = |name: &str| {
-        let line = checked.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.split_whitespace().next().unwrap()
-    };
-    let (records, ledger, chain) = (value_of("records"), value_of("ledger"), value_of("chain"));
     let read = read(&data);
     assert!(read.status.success(), "{}", text(&read.stderr));
     let printed = text(&read.stdout);
-    let last = format!("{records} records, ledger {ledger}, chain {chain}");
-    assert_eq!(printed.lines().last(), Some(last.as_str()));
+    assert_eq!(printed.lines().last(), Some(last_line(&["check", "--data", str(&data)]).as_str()));
     assert!(!printed.contains("unknown"), "{printed}");
     for event in [
         "draw 1 opened: sorteo, numbers 0-9999, agencies 1-5",

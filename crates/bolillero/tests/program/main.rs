@@ -11,6 +11,7 @@ mod support;
 
 mod abandoned;
 mod agencies;
+mod backup;
 mod beside_central;
 mod bound_addresses;
 mod clerk;

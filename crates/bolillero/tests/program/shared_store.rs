@@ -373,6 +373,53 @@ fn a_store_that_can_not_be_used_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_store_is_backed_up_beside_its_central_and_restored_to_a_folder_and_to_a_store() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| str(&folder.path().join(name)).to_owned();
+    let (store, to, data) = (Store::prepared(), path("backup"), path("data"));
+    add_operator_in(["--store", &store.central], "ana", "admin");
+    let of_draw = ["--agencies", "1", "--winning-number", "7"];
+    let central = store.serve_draw("127.0.0.1:0", &of_draw);
+    let back_up = || run_well(&["backup", "--store", &store.central, "--to", &to]);
+    let mut last = Raw::connect(&central.address);
+    last.send(&bets(1, 0, &["Eva|Paz|2|2000-01-01|7"])).expect(&ack(0));
+    assert!(back_up().contains(" with 1 bets in 1 piece\n"));
+    last.send(&bets(1, 1, &["Ana|Paz|3|2000-01-01|7"])).expect(&ack(1));
+    last.send(&finish(1)).expect(&finish(1));
+    let printed = back_up();
+    assert!(printed.starts_with("backed up 5 new records with 1 bets in 1 piece\n"), "{printed}");
+    assert!(back_up().starts_with("nothing is new\n"));
+    assert_eq!(central.process.terminate().code, Some(0));
+
+    let other = Cluster::start();
+    let url = other.url(&other.create_database(None));
+    let places = [["--data", &data], ["--store", &url]];
+    for place in places {
+        let printed = run_well(&[&["restore", "--from", &to], &place[..]].concat());
+        assert!(printed.contains(" records, and the operators\n"), "{printed}");
+        for command in ["audit", "winners", "export"] {
+            let original = run_well(&[command, "--store", &store.central]);
+            assert_eq!(run_well(&[&[command], &place[..]].concat()), original, "{command}");
+        }
+        let listed = run_well(&[&["operator", "list"], &place[..]].concat());
+        assert!(listed.contains("ana"), "{listed}");
+        // The backup goes on from any of them.
+        let again = run_well(&[&["backup", "--to", &to], &place[..]].concat());
+        assert!(again.starts_with("nothing is new\n"), "{again}");
+    }
+    let foreign = Store::prepared();
+    for command in [
+        ["backup", "--store", &foreign.central, "--to", &to],
+        ["restore", "--store", &foreign.owner, "--from", &to],
+    ] {
+        assert_eq!(run(&command).status.code(), Some(2), "{command:?}");
+    }
+}
+
+#[test]
 fn a_ledger_moves_to_a_store_and_back_and_is_the_same() {
     if !test_postgres::is_installed() {
         return;

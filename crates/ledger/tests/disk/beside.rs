@@ -1,10 +1,12 @@
 //! An archive read beside the central that writes to it: every pass gives a sound prefix, whatever
 //! the writer does between two reads, and damage before its end is still found.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use engine::{Chain, LedgerId, StreamStart};
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::disk::{Claim, Disk, DiskFile};
 use ledger::{Archive, Fault, Options, Summary};
@@ -19,11 +21,17 @@ const FIRST: &str = "segment-0000000001.bol";
 struct Busy {
     disk: SimulatedDisk,
     happens: Arc<dyn Fn() + Send + Sync>,
+    records_read: RecordsRead,
 }
+
+/// How many bytes behind its header were read of each segment.
+type RecordsRead = Arc<Mutex<BTreeMap<String, usize>>>;
 
 struct BusyFile {
     file: Box<dyn DiskFile>,
     happens: Arc<dyn Fn() + Send + Sync>,
+    name: String,
+    records_read: RecordsRead,
 }
 
 impl Disk for Busy {
@@ -44,7 +52,8 @@ impl Disk for Busy {
     fn open(&self, name: &str, claim: Claim) -> io::Result<Box<dyn DiskFile>> {
         assert_eq!(claim, Claim::Look);
         let file = self.disk.open(name, claim)?;
-        Ok(Box::new(BusyFile { file, happens: Arc::clone(&self.happens) }))
+        let (name, records_read) = (name.to_owned(), Arc::clone(&self.records_read));
+        Ok(Box::new(BusyFile { file, happens: Arc::clone(&self.happens), name, records_read }))
     }
 
     fn remove(&self, _: &str) -> io::Result<()> {
@@ -72,6 +81,9 @@ impl DiskFile for BusyFile {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         (self.happens)();
+        if offset + buffer.len() as u64 > 4096 {
+            *self.records_read.lock().entry(self.name.clone()).or_default() += buffer.len();
+        }
         self.file.read_at(offset, buffer)
     }
 
@@ -94,6 +106,11 @@ impl DiskFile for BusyFile {
     fn check_place(&self) -> io::Result<()> {
         self.file.check_place()
     }
+}
+
+fn busy(disk: &SimulatedDisk, happens: &Arc<dyn Fn() + Send + Sync>) -> (Arc<Busy>, RecordsRead) {
+    let (disk, happens, read) = (disk.clone(), Arc::clone(happens), RecordsRead::default());
+    (Arc::new(Busy { disk, happens, records_read: Arc::clone(&read) }), read)
 }
 
 /// Reads everything; returns the events too.
@@ -142,8 +159,7 @@ fn a_pass_beside_a_writer_reads_all_that_was_durable_when_it_began_and_nothing_u
         let mut passes = Vec::new();
         for pass in 0..12 {
             let before = 1 + writer.lock().1.acknowledged.len();
-            let busy = Busy { disk: disk.clone(), happens: Arc::clone(&turn) };
-            let archive = Archive::open_on(Arc::new(busy)).unwrap();
+            let archive = Archive::open_on(busy(&disk, &turn).0).unwrap();
             let (events, summary) = read(&archive, pass % 2 == 0).unwrap();
             assert!(summary.central_runs && events.len() >= before, "{before} {summary:?}");
             let (again, of_again) = read(&archive, pass % 3 == 0).unwrap();
@@ -160,6 +176,76 @@ fn a_pass_beside_a_writer_reads_all_that_was_durable_when_it_began_and_nothing_u
             assert!(all.starts_with(events));
         }
         assert!(passes[0].len() < passes[11].len(), "it went on meanwhile");
+    }
+}
+
+/// Where a reader is that has read everything up to a record.
+fn after(id: LedgerId, record: &(u64, Chain)) -> StreamStart {
+    StreamStart { id, sequence: record.0 + 1, chain: record.1 }
+}
+
+/// Returns the number and the chain of each record from `start` on.
+fn read_from(archive: &Archive, start: StreamStart) -> Result<Vec<(u64, Chain)>, Fault> {
+    let mut records = Vec::new();
+    let end = archive.read_from(start, |record| {
+        records.push((record.sequence, record.chain));
+        Ok::<_, Fault>(())
+    })?;
+    let last = records.last().copied().unwrap_or((start.sequence.wrapping_sub(1), start.chain));
+    assert_eq!((end.sequence, end.chain), (last.0.wrapping_add(1), last.1));
+    Ok(records)
+}
+
+#[test]
+fn what_is_new_is_read_without_the_segments_before_it() {
+    let disk = SimulatedDisk::new();
+    let (writer, turn) = writer(&disk, OPTIONS, 400);
+    (0..300).for_each(|_| turn());
+    let nothing: Arc<dyn Fn() + Send + Sync> = Arc::new(|| {});
+    let start = StreamStart { id: OPTIONS.id, sequence: 0, chain: Chain::first(OPTIONS.id) };
+    let (whole, read_of_all) = busy(&disk, &nothing);
+    let all = read_from(&Archive::open_on(whole).unwrap(), start).unwrap();
+    assert!(read_of_all.lock().len() > 8, "there are many segments");
+    for known in [all.len() / 2, all.len() - 1] {
+        let (segments, read) = busy(&disk, &nothing);
+        let archive = Archive::open_on(segments).unwrap();
+        let new = read_from(&archive, after(OPTIONS.id, &all[known])).unwrap();
+        assert_eq!(new, all[known + 1..]);
+        let read = read.lock();
+        assert!(!read.contains_key(FIRST), "{read:?}");
+        // The segment with the last record that was known, and one that is not in use.
+        assert!(known < all.len() - 1 || read.len() <= 2, "{read:?}");
+    }
+    // While it is being written to, what was there is read at least.
+    let (segments, _) = busy(&disk, &turn);
+    let archive = Archive::open_on(segments).unwrap();
+    let new = read_from(&archive, after(OPTIONS.id, &all[100])).unwrap();
+    assert!(new.starts_with(&all[101..]) && new.len() > all.len() - 101);
+    drop((writer, turn));
+}
+
+#[test]
+fn what_follows_another_history_is_refused_and_none_of_it_is_read() {
+    let disk = SimulatedDisk::new();
+    let (writer, turn) = writer(&disk, OPTIONS, 60);
+    (0..60).for_each(|_| turn());
+    drop((writer, turn));
+    let archive = Archive::open_on(Arc::new(disk)).unwrap();
+    assert_eq!(archive.id().unwrap(), Some(OPTIONS.id));
+    let start = StreamStart { id: OPTIONS.id, sequence: 0, chain: Chain::first(OPTIONS.id) };
+    let all = read_from(&archive, start).unwrap();
+    let (known, end) = (all[30], all[all.len() - 1]);
+    assert_eq!(read_from(&archive, after(OPTIONS.id, &end)).unwrap(), []);
+    let other = LedgerId([8; 16]);
+    for refused in [
+        StreamStart { id: other, ..after(OPTIONS.id, &known) },
+        StreamStart { chain: end.1, ..after(OPTIONS.id, &known) },
+        StreamStart { sequence: known.0, ..after(OPTIONS.id, &known) },
+        StreamStart { sequence: end.0 + 2, ..after(OPTIONS.id, &end) },
+        StreamStart { id: other, sequence: 0, chain: Chain::first(other) },
+    ] {
+        let read = read_from(&archive, refused);
+        assert!(matches!(read, Err(Fault::OtherHistory(_))), "{refused:?}: {read:?}");
     }
 }
 

@@ -10,6 +10,7 @@ mod config;
 mod copy;
 mod demo;
 mod export;
+mod follow;
 mod generate;
 mod health;
 mod http;
@@ -37,6 +38,7 @@ pub(crate) use config::ConfigArgs;
 pub(crate) use copy::CopyArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
+pub(crate) use follow::FollowArgs;
 pub(crate) use generate::GenerateArgs;
 pub(crate) use health::HealthArgs;
 pub(crate) use operator::OperatorArgs;
@@ -64,6 +66,7 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Pki(args) => pki::run(args),
         Command::Check(args) => check::run(&args),
         Command::Copy(args) => copy::run(&args),
+        Command::Follow(args) => follow::run(args),
         Command::Store(args) => store::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Compose(args) => compose::run(&args),

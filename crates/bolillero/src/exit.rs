@@ -22,7 +22,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
 }
 
 /// The exit codes of every command, which its help shows.
-pub(crate) const CODES: [Codes; 18] = [
+pub(crate) const CODES: [Codes; 19] = [
     codes(
         "serve",
         [
@@ -87,6 +87,14 @@ pub(crate) const CODES: [Codes; 18] = [
             "the copy is complete and the same",
             "interrupted, or the copy is not the same; run it again",
             "wrong usage, no ledger, or a store that can't be used",
+        ],
+    ),
+    codes(
+        "follow",
+        [
+            "ended by a signal; what was received is stored",
+            "the central refuses, or the copy can't be continued; see the error",
+            "wrong usage, address, token file or certificate authority",
         ],
     ),
     codes(

@@ -4,8 +4,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     AgencyArgs, AuditArgs, BackupArgs, BenchArgs, CheckArgs, CompletionsArgs, ComposeArgs,
-    ConfigArgs, CopyArgs, DemoArgs, ExportArgs, GenerateArgs, HealthArgs, ManArgs, OperatorArgs,
-    PkiArgs, RestoreArgs, ServeArgs, StoreArgs, WinnersArgs,
+    ConfigArgs, CopyArgs, DemoArgs, ExportArgs, FollowArgs, GenerateArgs, HealthArgs, ManArgs,
+    OperatorArgs, PkiArgs, RestoreArgs, ServeArgs, StoreArgs, WinnersArgs,
 };
 use crate::exit::{CODES, Codes, Ending};
 use crate::settings;
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Restore(RestoreArgs),
     /// Copy a ledger between a folder and a database that several centrals share.
     Copy(CopyArgs),
+    /// Keep a copy of a central's ledger on another machine, ready to take its place.
+    Follow(FollowArgs),
     /// Prepare and look at the database that several centrals share.
     Store(StoreArgs),
     /// Write, check and show configuration files.

@@ -11,6 +11,7 @@ mod config;
 mod copy;
 mod demo;
 mod export;
+mod follow;
 mod generate;
 mod health;
 mod http;
@@ -41,6 +42,7 @@ pub(crate) use config::ConfigArgs;
 pub(crate) use copy::CopyArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
+pub(crate) use follow::FollowArgs;
 pub(crate) use generate::GenerateArgs;
 pub(crate) use health::HealthArgs;
 pub(crate) use operator::OperatorArgs;
@@ -71,6 +73,7 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Copy(args) => copy::run(&args),
+        Command::Follow(args) => follow::run(args),
         Command::Store(args) => store::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Compose(args) => compose::run(&args),

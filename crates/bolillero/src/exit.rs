@@ -22,7 +22,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
 }
 
 /// The exit codes of every command, which its help shows.
-pub(crate) const CODES: [Codes; 20] = [
+pub(crate) const CODES: [Codes; 21] = [
     codes(
         "serve",
         [
@@ -103,6 +103,14 @@ pub(crate) const CODES: [Codes; 20] = [
             "the copy is complete and the same",
             "interrupted, or the copy is not the same; run it again",
             "wrong usage, no ledger, or a store that can't be used",
+        ],
+    ),
+    codes(
+        "follow",
+        [
+            "ended by a signal; what was received is stored",
+            "the central refuses, or the copy can't be continued; see the error",
+            "wrong usage, address, token file or certificate authority",
         ],
     ),
     codes(

@@ -41,11 +41,22 @@ pub(crate) fn store_is_away(away: bool) {
 }
 
 /// Tells that the central accepts connections, and feeds the watchdog, until `shutdown`.
-pub(crate) async fn accompany(pulse: Pulse, shutdown: CancellationToken) {
+pub(crate) async fn accompany(mut pulse: Pulse, shutdown: CancellationToken) {
     tell(&format!("READY=1\n{SERVES}"));
+    feed_until(&shutdown, move || pulse.beats()).await;
+}
+
+/// Tells what a standby does, and, once it could take the central's place, that it is ready.
+pub(crate) fn follows(is_ready: bool, status: &str) {
+    let ready = if is_ready { "READY=1\n" } else { "" };
+    tell(&format!("{ready}STATUS={status}\n"));
+}
+
+/// Feeds the watchdog while it `beats`, until `shutdown`, which is told too.
+pub(crate) async fn feed_until(shutdown: &CancellationToken, beats: impl FnMut() -> bool) {
     let feeding = async {
         match watchdog_time() {
-            Some(time) => feed(pulse, (time / FEEDINGS).max(FEED_TIME_MIN)).await,
+            Some(time) => feed(beats, (time / FEEDINGS).max(FEED_TIME_MIN)).await,
             None => std::future::pending().await,
         }
     };
@@ -53,9 +64,9 @@ pub(crate) async fn accompany(pulse: Pulse, shutdown: CancellationToken) {
     tell("STOPPING=1\nSTATUS=shuts down\n");
 }
 
-async fn feed(mut pulse: Pulse, every: Duration) -> std::convert::Infallible {
+async fn feed(mut beats: impl FnMut() -> bool, every: Duration) -> std::convert::Infallible {
     loop {
-        if pulse.beats() {
+        if beats() {
             tell("WATCHDOG=1\n");
         }
         tokio::time::sleep(every).await;

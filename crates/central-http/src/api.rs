@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! health        liveness, readiness and metrics
-//! session, operators, draws, events, agencies, nodes, bets, export, winners, audit
+//! session, operators, draws, events, agencies, nodes, bets, export, copy, winners, audit
 //!               JSON interface of the use case of the same name
 //! common        shared parts
 //! ```
@@ -12,6 +12,7 @@ mod agencies;
 mod audit;
 mod bets;
 mod common;
+mod copy;
 mod draws;
 mod events;
 mod export;
@@ -32,6 +33,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
+pub(crate) use copy::RECORDS_PATH;
 pub(crate) use events::EVENTS_PATH;
 
 use crate::access::identify::{authenticate, authenticate_passively, identify};
@@ -122,6 +124,7 @@ fn authenticated() -> OpenApiRouter<App> {
         .merge(winners::router())
         .merge(bets::router())
         .merge(export::router())
+        .merge(copy::router())
         .merge(agencies::router())
         .merge(nodes::router())
         .merge(audit::router())

@@ -122,6 +122,19 @@ pub(crate) const ACTS_MAX: usize = 64;
 /// takes to receive it.
 pub(crate) const EXPORTS_MAX: usize = 2;
 
+/// Maximum number of concurrent copies of the ledger by standbys; others are rejected. One standby
+/// has two for a while when its connection was lost. Each may hold one file of the ledger in memory.
+pub(crate) const COPIES_MAX: usize = 4;
+
+/// How long a copy of the ledger waits for more records before it ends, and is asked for again.
+pub(crate) const COPY_WAIT_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long a standby may take to ask again before it counts as gone.
+pub(crate) const STANDBY_GONE_TIME: Duration = Duration::from_secs(10);
+
+/// How often the operators are looked at for a standby that waits for a change.
+pub(crate) const OPERATORS_LOOK_TIME: Duration = Duration::from_secs(1);
+
 /// Maximum number of bets that one search examines before it answers with what it found and a
 /// cursor.
 pub(crate) const SEARCHED_BETS_MAX: u64 = 2_000_000;

@@ -34,9 +34,10 @@ use crate::web::thread::Thread;
 use crate::{api, console};
 
 /// Paths that do not count towards the limit of concurrent requests: health and metrics, which are
-/// quick and must always be answered, and boards, which have a limit of their own.
-const NOT_COUNTED: [&str; 5] =
-    ["/healthz", "/readyz", "/metrics", console::EVENTS_PATH, api::EVENTS_PATH];
+/// quick and must always be answered, and boards and copies of the ledger, which have limits of
+/// their own.
+const NOT_COUNTED: [&str; 6] =
+    ["/healthz", "/readyz", "/metrics", console::EVENTS_PATH, api::EVENTS_PATH, api::RECORDS_PATH];
 
 /// Options of the HTTP server.
 pub struct HttpOptions {

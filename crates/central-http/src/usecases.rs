@@ -13,6 +13,7 @@
 //! nodes         the centrals that share a store
 //! bets          search
 //! export        streams all bets of a draw
+//! copy          streams the ledger to standbys, and what is known of them
 //! winners       winners, and the settlement of each agency
 //! audit         the audit log
 //! board         data of the live board, refreshed once a second
@@ -26,6 +27,7 @@ pub(crate) mod audit;
 pub(crate) mod bets;
 pub(crate) mod board;
 pub(crate) mod command_line;
+pub(crate) mod copy;
 pub(crate) mod dated_name;
 pub(crate) mod draws;
 pub(crate) mod export;

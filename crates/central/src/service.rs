@@ -71,6 +71,8 @@ pub struct Service {
     /// Held while an agency's registration is changed.
     /// Notified when a draw changed: another one may be due next.
     plan_changed: tokio::sync::Notify,
+    /// The number of events that are durable.
+    events: watch::Sender<u64>,
     presence: Arc<Presence>,
     failure: Arc<Failure>,
     metrics: Arc<Metrics>,
@@ -115,6 +117,7 @@ impl Service {
                 zone: options.zone,
                 waiting: WinnersStages::default(),
                 plan_changed: tokio::sync::Notify::new(),
+                events: watch::Sender::new(engine.view().events()),
                 presence: Presence::new(Arc::clone(&clock)),
                 failure,
                 metrics: Arc::default(),
@@ -155,6 +158,10 @@ impl Service {
     /// Causes the effects of published events. Runs on the committing thread.
     fn follow(self: &Arc<Self>, news: News) {
         match news {
+            News::Events => {
+                self.events.send_replace(self.view().events());
+                return;
+            }
             News::Drawn(_) => tracing::info!(action = "sorteo", result = "success"),
             News::ByTheClock(act) => operators::log_the_clock(act),
             News::Draw(draw) => {
@@ -190,6 +197,12 @@ impl Service {
     #[must_use]
     pub fn view(&self) -> &View {
         self.engine.view()
+    }
+
+    /// Follows the number of events that are durable.
+    #[must_use]
+    pub fn events(&self) -> watch::Receiver<u64> {
+        self.events.subscribe()
     }
 
     /// How long a request waits for a draw's winners at most.

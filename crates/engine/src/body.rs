@@ -19,8 +19,8 @@ mod act;
 mod audited;
 
 use lottery::{
-    Act, Agencies, AgencyId, AuditedAction, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName,
-    DrawTerms, Event, NumberRange, OperatorsChange, SealedNumber, SetDigest,
+    Act, Agencies, AgencyId, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName, DrawTerms,
+    Event, NumberRange, SealedNumber, SetDigest,
 };
 
 const DRAW_OPENED: u16 = 1;
@@ -143,25 +143,20 @@ impl<'a> Body<'a> {
 }
 
 /// The newest feature that this program knows. Increment it when adding a kind of event or act.
-pub const FEATURE: u32 = 3;
+pub const FEATURE: u32 = 4;
 
 /// Returns the feature that a program needs to read an event: 0, 1 for acts 18 to 22, 2 for act 23,
-/// 3 for acts 24 and 25.
+/// 3 for acts 24 and 25, 4 for acts that name the role 5.
 #[must_use]
 pub fn feature_of(event: &Event) -> u32 {
     match event {
-        Event::Acted(recorded) => match recorded.act {
+        Event::Acted(recorded) => match &recorded.act {
             Act::Edit { .. }
             | Act::Cancel(_)
             | Act::Reopen { .. }
             | Act::CorrectNumber { .. }
             | Act::Void(_) => 1,
-            Act::Audited(AuditedAction::LogInFailed(_)) => 2,
-            Act::Audited(
-                AuditedAction::OnCommandLine(_)
-                | AuditedAction::ChangeOperators(OperatorsChange::GiveTokenTo { .. })
-                | AuditedAction::OperatorsNotChanged(OperatorsChange::GiveTokenTo { .. }),
-            ) => 3,
+            Act::Audited(action) => audited::feature_of(action),
             _ => 0,
         },
         _ => 0,

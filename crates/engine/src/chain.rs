@@ -6,9 +6,11 @@
 //! of the same events has the same chain.
 
 use std::fmt;
+use std::str::FromStr;
 
 use lottery::{ChunkDigest, Timestamp};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use crate::body::Body;
 
@@ -22,6 +24,11 @@ pub struct LedgerId(pub [u8; 16]);
 
 /// The bytes of a [`Link`] that the chain covers, with the length of the head.
 const LINK_LEN: usize = 24;
+
+/// A text that is no chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a chain is 64 hexadecimal digits in lower case")]
+pub struct NotAChain;
 
 /// The part of an event that the chain covers besides its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +104,40 @@ impl fmt::Display for Chain {
     }
 }
 
+impl FromStr for Chain {
+    type Err = NotAChain;
+
+    fn from_str(text: &str) -> Result<Self, NotAChain> {
+        let digits = text.bytes().map(|byte| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        });
+        let digits: Vec<u8> = digits.collect::<Option<_>>().ok_or(NotAChain)?;
+        let (pairs, []) = digits.as_chunks() else { return Err(NotAChain) };
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+        bytes.try_into().map(Self).map_err(|_| NotAChain)
+    }
+}
+
 impl fmt::Display for LedgerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_parses_only_from_its_text() {
+        let chain = Chain(std::array::from_fn(|at| u8::try_from(at * 8).unwrap()));
+        let text = chain.to_string();
+        assert_eq!(text.parse(), Ok(chain));
+        let upper = text.to_uppercase();
+        for wrong in ["", "0", &text[1..], &text[2..], &format!("{text}00"), &upper, "+1"] {
+            assert_eq!(wrong.parse::<Chain>(), Err(NotAChain), "{wrong}");
+        }
     }
 }

@@ -10,11 +10,11 @@ use lottery::{
     StoredBatch, StoredEvent, View, Winners, WinningResult,
 };
 
-use crate::chain::Chain;
+use crate::chain::{Chain, LedgerId};
 use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::groups::Groups;
-use crate::log::{Gone, Log, Reader};
+use crate::log::{Gone, Log, Reader, Record};
 use crate::requests::Request;
 use crate::sync::mpsc::{self, Sender};
 use crate::sync::thread::{self, JoinHandle};
@@ -243,6 +243,25 @@ impl Engine {
         visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         self.reader.audit_log(span, visit).map_err(ReadError::Unreadable)
+    }
+
+    /// Calls `visit` with all events from number `from` on, in order, until it breaks. Covers at
+    /// least what was acknowledged before the call. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub fn records(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.reader.records(from, visit).map_err(ReadError::Unreadable)
+    }
+
+    /// Returns the ledger's id.
+    #[must_use]
+    pub fn id(&self) -> LedgerId {
+        self.reader.id()
     }
 
     fn status(&self, draw: DrawId) -> Result<DrawStatus, ReadError> {

@@ -43,7 +43,7 @@ mod stream;
 pub mod sync;
 
 pub use body::{Body, Decoded, FEATURE, decode, feature_of};
-pub use chain::{Chain, LedgerId, Link};
+pub use chain::{Chain, LedgerId, Link, NotAChain};
 pub use clock::Clock;
 pub use committer::Committer;
 pub use copier::{Copier, CopyError};

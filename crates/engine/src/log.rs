@@ -23,7 +23,7 @@ use lottery::{
 use thiserror::Error;
 
 use crate::body::Body;
-use crate::chain::Chain;
+use crate::chain::{Chain, LedgerId};
 
 /// An ordered, durable store of events.
 pub trait Log: Send {
@@ -67,6 +67,19 @@ pub trait Log: Send {
 /// Reads durable events. Every call blocks and covers at least what was committed before it. Errors
 /// are descriptions of unreadable data.
 pub trait Reader: Send + Sync {
+    /// Returns the ledger's id.
+    fn id(&self) -> LedgerId;
+
+    /// Calls `visit` with all events from number `from` on, in order, until it breaks.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    fn records(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String>;
+
     /// Calls `visit` with the winning bets of a draw with this result, in the order of acceptance,
     /// until it breaks.
     ///
@@ -145,7 +158,7 @@ pub enum Gone {
 }
 
 /// An event to store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The number of events before it.
     pub sequence: u64,

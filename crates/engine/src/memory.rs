@@ -10,7 +10,7 @@ use lottery::{
 };
 
 use crate::chain::{Chain, LedgerId};
-use crate::log::{Entry, Gone, Log, News, Reader, Recovered, Tip};
+use crate::log::{Entry, Gone, Log, News, Reader, Record, Recovered, Tip};
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// A log in memory.
@@ -27,7 +27,10 @@ struct Entries {
 }
 
 /// Reads a copy of the durable entries, so that visitors do not block writers.
-pub(crate) struct MemoryReader<Read>(pub(crate) Read);
+pub(crate) struct MemoryReader<Read> {
+    pub(crate) id: LedgerId,
+    pub(crate) read: Read,
+}
 
 impl MemoryLog {
     /// Creates an empty log.
@@ -60,7 +63,7 @@ impl Log for MemoryLog {
 
     fn reader(&self) -> Arc<dyn Reader> {
         let stored = self.stored.clone();
-        Arc::new(MemoryReader(move || stored.entries().clone()))
+        Arc::new(MemoryReader { id: stored.id, read: move || stored.entries().clone() })
     }
 }
 
@@ -81,13 +84,28 @@ impl Entries {
 }
 
 impl<Read: Fn() -> Vec<Entry> + Send + Sync> Reader for MemoryReader<Read> {
+    fn id(&self) -> LedgerId {
+        self.id
+    }
+
+    fn records(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        let entries = (self.read)();
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let _ = entries.iter().skip(from).try_for_each(|entry| visit(entry.record()));
+        Ok(())
+    }
+
     fn winning_bets(
         &self,
         draw: DrawId,
         result: WinningResult,
         visit: &mut dyn FnMut(BetName, &Bet<'_>) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        for batch in batches_of(&self.0(), draw) {
+        for batch in batches_of(&(self.read)(), draw) {
             let visited = result.visit(&batch.stored(), visit);
             if visited.map_err(|unsound| unsound.to_string())?.is_break() {
                 break;
@@ -101,7 +119,7 @@ impl<Read: Fn() -> Vec<Entry> + Send + Sync> Reader for MemoryReader<Read> {
         draw: DrawId,
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        let _ = batches_of(&self.0(), draw).try_for_each(|batch| visit(batch.stored()));
+        let _ = batches_of(&(self.read)(), draw).try_for_each(|batch| visit(batch.stored()));
         Ok(())
     }
 
@@ -110,7 +128,7 @@ impl<Read: Fn() -> Vec<Entry> + Send + Sync> Reader for MemoryReader<Read> {
         span: AuditSpan,
         visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        let entries = self.0();
+        let entries = (self.read)();
         let mut visit = |entry: &Entry| {
             let Entry { sequence, at, chain, .. } = *entry;
             visit(StoredEvent { sequence, at, event: entry.event.clone() }, chain)

@@ -170,6 +170,14 @@ impl<W: Write> StreamWriter<W> {
         &self.out
     }
 
+    /// Has what was written passed on.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Returns whether the last decision is whole, so that the stream may end here.
     #[must_use]
     pub fn may_end(&self) -> bool {
@@ -262,6 +270,12 @@ impl<R: Read> StreamReader<R> {
     #[must_use]
     pub fn start(&self) -> StreamStart {
         self.start
+    }
+
+    /// Returns what it is read from.
+    #[must_use]
+    pub fn get_ref(&self) -> &R {
+        &self.from
     }
 
     /// Returns the next record; `None` at the end. Blocks until all of the record is read. Not

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::Tip;
+use engine::{LedgerId, Tip};
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
@@ -57,6 +57,11 @@ impl Connections {
     ) -> Self {
         let (kept, returned) = (Mutex::default(), Condvar::new());
         Self { store, durable, ending, count_max, kept, returned }
+    }
+
+    /// The ledger's id.
+    pub(crate) fn ledger(&self) -> LedgerId {
+        self.store.id()
     }
 
     /// Uses a connection to a server that has all that was durable before; keeps it if `work`

@@ -6,10 +6,10 @@
 
 use std::ops::ControlFlow;
 
-use engine::{Chain, Reader};
+use engine::{Chain, LedgerId, Reader, Record};
 use lottery::{
-    AgencyId, AuditSpan, Bet, BetName, ChunkDigest, ChunkId, DrawId, StoredBatch, StoredEvent,
-    WinningResult,
+    AgencyId, AuditSpan, BatchSummary, Bet, BetName, ChunkDigest, ChunkId, DrawId, Event,
+    StoredBatch, StoredEvent, WinningResult,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -24,6 +24,9 @@ pub(crate) struct PostgresReader {
     durable: Durable,
     connections: Connections,
 }
+
+/// The text of a batch, beside the columns of every event.
+const WITH_TEXT: &str = ", CASE WHEN kind = 2 THEN body END";
 
 const BATCH_COLUMNS: &str = "sequence, agency, chunk, digest, body";
 
@@ -61,6 +64,16 @@ impl PostgresReader {
     }
 }
 
+/// Reads an event, which must be the `expected` one and continue the chain, if that is known.
+fn continuing(row: &Row, expected: u64, before: Option<Chain>) -> Result<ReadEvent, String> {
+    let read = ReadEvent::of(row)?;
+    if read.stored.sequence != expected {
+        return Err(format!("event {expected} is missing"));
+    }
+    before.map_or(Ok(()), |before| read.continues(before))?;
+    Ok(read)
+}
+
 /// Reads a row of [`BATCH_COLUMNS`].
 fn batch_in(row: &Row, draw: DrawId) -> Result<StoredBatch<'_>, String> {
     let failed = |error: tokio_postgres::Error| error.to_string();
@@ -79,7 +92,61 @@ fn batch_in(row: &Row, draw: DrawId) -> Result<StoredBatch<'_>, String> {
     Ok(StoredBatch { draw, agency: AgencyId(number(1)?), chunk: ChunkId(number(2)?), text })
 }
 
+/// Returns the text of a batch in a row that has it, which must be that of its digest.
+fn text_in<'a>(row: &'a Row, of: &BatchSummary) -> Result<&'a str, String> {
+    let text = std::str::from_utf8(row.try_get(12).map_err(|error| error.to_string())?);
+    let text = text.map_err(|_| "bets that are not UTF-8".to_owned())?;
+    match ChunkDigest::of(text) == of.digest {
+        true => Ok(text),
+        false => Err("the bets are not those that were stored".to_owned()),
+    }
+}
+
 impl Reader for PostgresReader {
+    fn id(&self) -> LedgerId {
+        self.connections.ledger()
+    }
+
+    fn records(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        let query = format!(
+            "SELECT {EVENT_COLUMNS}{WITH_TEXT} FROM event WHERE sequence >= $1 \
+             AND sequence < $2 ORDER BY sequence LIMIT {BATCHES_PAGE_MAX}"
+        );
+        let end = self.durable.tip().sequence;
+        self.connections.with(|connection| {
+            // The event before the first one is read for its chain.
+            let mut next = from.saturating_sub(1);
+            let mut before = (next == 0).then_some(Chain::first(self.id()));
+            while next < end {
+                let page = connection.page(&query, &[&signed(next), &signed(end)])?;
+                if page.is_empty() {
+                    return Err(format!("event {next} is missing of {end}"));
+                }
+                for row in &page {
+                    let ReadEvent { stored, chain, link, .. } = &continuing(row, next, before)?;
+                    (next, before) = (next + 1, Some(*chain));
+                    let StoredEvent { sequence, at, event } = stored;
+                    let text = match event {
+                        Event::BatchAccepted(batch) => {
+                            text_in(row, batch).map_err(|why| format!("event {sequence}: {why}"))?
+                        }
+                        _ => "",
+                    };
+                    let (sequence, at, left, chain) = (*sequence, *at, link.left, *chain);
+                    let record = Record { sequence, at, left, event, text, chain };
+                    if sequence >= from && visit(record).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn winning_bets(
         &self,
         draw: DrawId,

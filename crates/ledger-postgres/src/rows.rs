@@ -233,7 +233,7 @@ impl End {
 pub(crate) struct ReadEvent {
     pub(crate) stored: StoredEvent,
     pub(crate) chain: Chain,
-    link: Link,
+    pub(crate) link: Link,
     head: Vec<u8>,
     tail_digest: ChunkDigest,
 }

@@ -2,6 +2,7 @@
 //! while the segment has no index, and the index is built from them.
 
 use std::collections::BTreeMap;
+use std::iter::from_fn;
 
 use engine::Chain;
 use lottery::{BatchSummary, BetKey, DrawId, Event};
@@ -35,6 +36,19 @@ pub(crate) struct EventAt {
     pub(crate) position: u32,
     pub(crate) offset: u32,
     pub(crate) fingerprint: Fingerprint,
+}
+
+/// A record, by what is kept of it.
+pub(crate) enum RecordAt {
+    Batch(BatchAt),
+    Event(EventAt),
+}
+
+impl RecordAt {
+    pub(crate) fn offset(&self) -> usize {
+        let (Self::Batch(BatchAt { offset, .. }) | Self::Event(EventAt { offset, .. })) = self;
+        index::index_usize(*offset)
+    }
 }
 
 impl Contents {
@@ -109,6 +123,23 @@ impl Contents {
             }
         }
         hits
+    }
+
+    /// Returns at most `count` records from this position on that start before `end`.
+    pub(crate) fn records_from(&self, position: usize, end: u64, count: usize) -> Vec<RecordAt> {
+        let earlier = |event: &EventAt| index::index_usize(event.position) < position;
+        let events_before = self.events.partition_point(earlier);
+        let batches = self.batches.get(position - events_before..).unwrap_or_default();
+        let mut batches = batches.iter().peekable();
+        let mut events = self.events[events_before..].iter().peekable();
+        let next = from_fn(|| match (batches.peek(), events.peek()) {
+            (Some(batch), Some(event)) if event.offset < batch.offset => {
+                events.next().copied().map(RecordAt::Event)
+            }
+            (Some(_), _) => batches.next().copied().map(RecordAt::Batch),
+            (None, _) => events.next().copied().map(RecordAt::Event),
+        });
+        next.take_while(|record| (record.offset() as u64) < end).take(count).collect()
     }
 
     /// Returns the ordinals of bets in the segment, ascending, by draw and key.

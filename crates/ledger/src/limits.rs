@@ -33,6 +33,8 @@ pub const FILES_AT_REST_MAX: usize = 32;
 pub const ZERO_STEP_LEN: usize = 1 << 20;
 /// After this time without a write the writer counts as pausing, and spare segments are zeroed.
 pub const PAUSE_TIME: Duration = Duration::from_millis(5);
+/// Records that are found at once, when records are read one by one.
+pub const RECORDS_AT_ONCE_MAX: usize = 256;
 /// Bytes that the scrub reads between two pauses.
 pub const SCRUB_STEP_LEN: usize = 256 << 10;
 /// Length of the scrub's pauses, which limits it to some 12 MB per second.

@@ -377,7 +377,7 @@ impl Log for Ledger {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(SegmentsReader(self.segments.clone()))
+        Arc::new(SegmentsReader { id: self.id, segments: self.segments.clone() })
     }
 }
 

@@ -483,11 +483,13 @@ impl Links<'_> {
     fn event(&mut self, offset: usize, sequence: u64) -> Result<LoneRecord, Fault> {
         let before = self.chain_before()?;
         let record = segment::read_record(self.file, self.header, offset)?;
-        let is_batch = matches!(record.decode()?.event, Event::BatchAccepted(_));
+        let decoded = record.decode()?;
+        let is_batch = matches!(decoded.event, Event::BatchAccepted(_));
         if offset < self.from || record.sequence() != sequence || is_batch {
             return Err(self.astray());
         }
-        self.expect(record.continues(before)?, offset)?;
+        let continues = record.continues(before, &decoded.tail_digest);
+        self.expect(continues, offset)?;
         (self.from, self.last) = (record.end(), Some(offset));
         self.before = Some(record.chain());
         Ok(record)

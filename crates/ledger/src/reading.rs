@@ -5,19 +5,21 @@
 //!
 //! - a record found by an index, against its index entry, and the index against all records of its
 //!   segment;
-//! - records read in sequence, against the chain, up to where the next segment continues it.
+//! - records read in sequence, against the chain, up to where the next segment continues it; those
+//!   of a segment without an index, against what is kept in memory of each.
 
 use std::ops::ControlFlow;
 
-use engine::{Chain, Reader};
+use engine::{Chain, LedgerId, Reader, Record};
 use lottery::{
     AuditSpan, Bet, BetKey, BetName, DrawId, Event, StoredBatch, StoredEvent, Timestamp,
     WinningResult,
 };
 
-use crate::contents::EventAt;
+use crate::contents::{EventAt, RecordAt};
 use crate::error::Fault;
 use crate::index::{self, BatchHits};
+use crate::limits::RECORDS_AT_ONCE_MAX;
 use crate::segment;
 use crate::segments::{Segment, Segments};
 
@@ -25,16 +27,31 @@ use crate::segments::{Segment, Segments};
 type Visit<'a> = dyn FnMut(BetName, &Bet<'_>) -> ControlFlow<()> + 'a;
 
 /// Reads the segments of an open ledger.
-pub(crate) struct SegmentsReader(pub(crate) Segments);
+pub(crate) struct SegmentsReader {
+    pub(crate) id: LedgerId,
+    pub(crate) segments: Segments,
+}
 
 impl Reader for SegmentsReader {
+    fn id(&self) -> LedgerId {
+        self.id
+    }
+
+    fn records(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        records(&self.segments, from, visit).map_err(|fault| fault.to_string())
+    }
+
     fn winning_bets(
         &self,
         draw: DrawId,
         result: WinningResult,
         visit: &mut Visit<'_>,
     ) -> Result<(), String> {
-        winning_bets(&self.0, draw, result, visit).map_err(|fault| fault.to_string())
+        winning_bets(&self.segments, draw, result, visit).map_err(|fault| fault.to_string())
     }
 
     fn scan(
@@ -42,7 +59,7 @@ impl Reader for SegmentsReader {
         draw: DrawId,
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        scan(&self.0, draw, visit).map_err(|fault| fault.to_string())
+        scan(&self.segments, draw, visit).map_err(|fault| fault.to_string())
     }
 
     fn audit_log(
@@ -50,8 +67,62 @@ impl Reader for SegmentsReader {
         span: AuditSpan,
         visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        audit_log(&self.0, span, visit).map_err(|fault| fault.to_string())
+        audit_log(&self.segments, span, visit).map_err(|fault| fault.to_string())
     }
+}
+
+/// Calls `visit` with the records from number `from` on, until it breaks.
+fn records(
+    segments: &Segments,
+    from: u64,
+    visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+) -> Result<(), Fault> {
+    let segments = segments.snapshot();
+    let passed = segments.partition_point(|segment| segment.header.first_sequence <= from);
+    for segment in &segments[passed.saturating_sub(1)..] {
+        if records_in(segment, from, visit)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Calls `visit` with a segment's records from number `from` on. While the segment has no index,
+/// each is read by itself: the end of a ledger is read often, and little of it at a time.
+fn records_in(
+    segment: &Segment,
+    from: u64,
+    visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, Fault> {
+    let first = segment.header.first_sequence;
+    // The record before the first one is read for its chain.
+    let mut next = from.saturating_sub(1).max(first);
+    let mut before = (next == first).then_some(segment.header.chain);
+    while let Some(found) = segment.records_from(next, RECORDS_AT_ONCE_MAX) {
+        if found.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        for at in &found {
+            let record = segment::read_record(&*segment.file, &segment.header, at.offset())?;
+            let decoded = record.decode()?;
+            let is_acknowledged = match at {
+                RecordAt::Batch(at) => decoded.event == Event::BatchAccepted(at.summary),
+                RecordAt::Event(at) => record.fingerprint() == at.fingerprint,
+            };
+            let continues = |before| record.continues(before, &decoded.tail_digest);
+            if record.sequence() != next || !is_acknowledged || !before.is_none_or(continues) {
+                return Err(record.damage("another record than was acknowledged"));
+            }
+            (next, before) = (next + 1, Some(record.chain()));
+            if record.sequence() >= from && visit(record.read(&decoded)).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+    let (image, expected) = segment.image()?;
+    let records = expected.records(&image)?;
+    let wanted = records.iter().filter(|record| record.header.sequence >= next.max(from));
+    Ok(wanted.map(segment::Record::read).try_for_each(visit))
 }
 
 /// Calls `visit` with the batches of a draw, in order, until it breaks.

@@ -17,14 +17,14 @@
 //! | 40 | 32 | chain of the record before the first |
 //! | 72 | 16 | id of the ledger |
 //! | 88 | 8 | number of the ledger's first segment, 1 |
-//! | 96 | 4 | feature: the newest that its records need, 0 to 3 |
+//! | 96 | 4 | feature: the newest that its records need, 0 to 4 |
 //! | 100 | 4 | 0 |
 
 use std::ops::Range;
 
 use engine::limits::BODY_LEN_MAX;
 use engine::{Chain, Decoded, FEATURE, LedgerId};
-use lottery::{Event, Timestamp};
+use lottery::{ChunkDigest, Event, Timestamp};
 
 use crate::disk::DiskFile;
 use crate::error::{Damage, Fault};
@@ -230,9 +230,19 @@ pub(crate) struct LoneRecord {
 }
 
 impl Record<'_> {
+    /// Returns the record as it is read.
+    pub(crate) fn read(&self) -> engine::Record<'_> {
+        read(&self.header, &self.event, self.text)
+    }
+
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.header, self.body)
     }
+}
+
+fn read<'a>(header: &Header, event: &'a Event, text: &'a str) -> engine::Record<'a> {
+    let Header { sequence, at_ms, left, chain, .. } = *header;
+    engine::Record { sequence, at: Timestamp(at_ms), left, event, text, chain }
 }
 
 /// Iterates over the records of an image and verifies each against its checksums and the chain. The
@@ -386,11 +396,15 @@ impl LoneRecord {
         self.header.left
     }
 
-    /// Returns whether the record's chain continues the chain `before`.
-    pub(crate) fn continues(&self, before: Chain) -> Result<bool, Fault> {
+    /// Returns whether the record, whose tail has this digest, continues the chain `before`.
+    pub(crate) fn continues(&self, before: Chain, tail_digest: &ChunkDigest) -> bool {
         let head = &self.body[..usize::from(self.header.head_len)];
-        let digest = self.decode()?.tail_digest;
-        Ok(record::chain(before, &self.header, head, &digest) == self.header.chain)
+        record::chain(before, &self.header, head, tail_digest) == self.header.chain
+    }
+
+    /// Returns the record as it is read, given what it decodes to.
+    pub(crate) fn read<'a>(&self, decoded: &'a Decoded<'_>) -> engine::Record<'a> {
+        read(&self.header, &decoded.event, decoded.text)
     }
 
     /// Returns the record's end offset in its segment.

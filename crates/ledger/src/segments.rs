@@ -7,7 +7,7 @@ use engine::Chain;
 use lottery::{BetKey, DrawId, Event};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::contents::{BatchAt, Contents, EventAt};
+use crate::contents::{BatchAt, Contents, EventAt, RecordAt};
 use crate::disk::DiskFile;
 use crate::error::{Damage, Fault};
 use crate::index::{self, BatchHits, Found, Index};
@@ -183,6 +183,17 @@ impl Segment {
             Ok(Some(index)) => Some(index.events.clone()),
             _ => None,
         }
+    }
+
+    /// Returns at most `count` durable records from number `from` on; `None` if the segment is
+    /// sealed.
+    pub(crate) fn records_from(&self, from: u64, count: usize) -> Option<Vec<RecordAt>> {
+        let (end, contents) = (self.end(), self.contents());
+        if self.index.get().is_some() {
+            return None;
+        }
+        let position = usize::try_from(from - self.header.first_sequence).unwrap_or(usize::MAX);
+        Some(contents.records_from(position, end, count))
     }
 
     /// Locks and returns its contents, which are empty once it has an index.

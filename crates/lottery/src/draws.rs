@@ -239,6 +239,12 @@ impl Draws {
         following.collect()
     }
 
+    /// Returns the number of events so far.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
     /// Marks all changes as stored: [`Draws::undo`] no longer reverts them.
     pub fn settle(&mut self) {
         self.events_settled = self.events;

@@ -15,16 +15,19 @@ pub enum Role {
     Auditor,
     /// Runs draws and manages operators.
     Admin,
+    /// A program that copies the ledger: sees all that is stored, and nothing else.
+    Standby,
 }
 
 /// The name of no role.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("'{0}' is no role; there are viewer, operator, auditor and admin")]
+#[error("'{0}' is no role; there are viewer, operator, auditor, admin and standby")]
 pub struct UnknownRole(String);
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Auditor, Self::Admin];
+    pub const ALL: [Self; 5] =
+        [Self::Viewer, Self::Operator, Self::Auditor, Self::Admin, Self::Standby];
 
     /// Returns the name used in commands, files and answers.
     #[must_use]
@@ -34,6 +37,7 @@ impl Role {
             Self::Operator => "operator",
             Self::Auditor => "auditor",
             Self::Admin => "admin",
+            Self::Standby => "standby",
         }
     }
 }

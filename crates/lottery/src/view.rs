@@ -19,6 +19,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::from_fn;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::act::{Act, Actor, Registration};
@@ -41,6 +42,7 @@ struct Published {
     draws: RwLock<DrawList>,
     /// By agency number.
     register: RwLock<Vec<Arc<Registration>>>,
+    events: AtomicU64,
     followers: RwLock<Followers>,
 }
 
@@ -68,6 +70,8 @@ pub enum News {
     ByTheClock(Act),
     /// An agency's registration changed.
     Registration(AgencyId),
+    /// There are more events.
+    Events,
 }
 
 #[derive(Debug)]
@@ -107,6 +111,12 @@ impl View {
     #[must_use]
     pub fn draw(&self, id: DrawId) -> Option<DrawStatus> {
         self.find(id).map(|draw| read(&draw).status.clone())
+    }
+
+    /// Returns the number of events that are in the view.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.published.events.load(Ordering::Acquire)
     }
 
     /// Returns the number of draws; they are numbered from 1.
@@ -339,6 +349,9 @@ impl Publisher {
                 }
                 draws.by_number.push(Arc::new(RwLock::new(draw)));
             }
+        }
+        if self.view.published.events.swap(draws.events(), Ordering::AcqRel) != draws.events() {
+            self.news.push(News::Events);
         }
         if !self.news.is_empty() {
             let followers = read(&self.view.published.followers);

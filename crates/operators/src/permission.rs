@@ -27,11 +27,13 @@ pub enum Permission {
     ReadAudit,
     /// Manages operators.
     ManageOperators,
+    /// Copies the ledger and the operators, what nobody may see included.
+    CopyLedger,
 }
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ViewBoard,
         Self::RunDraws,
         Self::ManageAgencies,
@@ -42,21 +44,26 @@ impl Permission {
         Self::ExportBeforePublication,
         Self::ReadAudit,
         Self::ManageOperators,
+        Self::CopyLedger,
     ];
 
     /// Whether a role has this permission.
     #[must_use]
     pub fn is_held_by(self, role: Role) -> bool {
         match self {
-            Self::ViewBoard => true,
+            Self::ViewBoard => role != Role::Standby,
             Self::RunDraws | Self::ManageAgencies => matches!(role, Role::Operator | Role::Admin),
-            Self::SearchBets | Self::ReadWinners | Self::Export => role != Role::Viewer,
+            Self::SearchBets | Self::ReadWinners | Self::Export => {
+                !matches!(role, Role::Viewer | Role::Standby)
+            }
             // Bets reveal how much is bet on each number, so nobody who runs draws may see them.
             Self::SearchBetsBeforePublication | Self::ExportBeforePublication => {
                 role == Role::Auditor
             }
             Self::ReadAudit => matches!(role, Role::Auditor | Role::Admin),
             Self::ManageOperators => role == Role::Admin,
+            // The ledger has what nobody may see: numbers that one operator entered.
+            Self::CopyLedger => role == Role::Standby,
         }
     }
 
@@ -92,6 +99,7 @@ impl fmt::Display for Permission {
             Self::ExportBeforePublication => "export bets of a draw that is not published",
             Self::ReadAudit => "read the audit log",
             Self::ManageOperators => "manage operators",
+            Self::CopyLedger => "copy the ledger",
         })
     }
 }
@@ -109,18 +117,19 @@ mod tests {
     #[test]
     fn each_role_has_its_permissions() {
         use Permission as P;
-        // Viewer, operator, auditor, admin.
+        // Viewer, operator, auditor, admin, standby.
         let rows = [
-            (P::ViewBoard, [true, true, true, true]),
-            (P::RunDraws, [false, true, false, true]),
-            (P::ManageAgencies, [false, true, false, true]),
-            (P::SearchBets, [false, true, true, true]),
-            (P::SearchBetsBeforePublication, [false, false, true, false]),
-            (P::ReadWinners, [false, true, true, true]),
-            (P::Export, [false, true, true, true]),
-            (P::ExportBeforePublication, [false, false, true, false]),
-            (P::ReadAudit, [false, false, true, true]),
-            (P::ManageOperators, [false, false, false, true]),
+            (P::ViewBoard, [true, true, true, true, false]),
+            (P::RunDraws, [false, true, false, true, false]),
+            (P::ManageAgencies, [false, true, false, true, false]),
+            (P::SearchBets, [false, true, true, true, false]),
+            (P::SearchBetsBeforePublication, [false, false, true, false, false]),
+            (P::ReadWinners, [false, true, true, true, false]),
+            (P::Export, [false, true, true, true, false]),
+            (P::ExportBeforePublication, [false, false, true, false, false]),
+            (P::ReadAudit, [false, false, true, true, false]),
+            (P::ManageOperators, [false, false, false, true, false]),
+            (P::CopyLedger, [false, false, false, false, true]),
         ];
         assert!(rows.iter().map(|row| row.0).eq(Permission::ALL));
         for (permission, expected) in rows {

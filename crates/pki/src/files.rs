@@ -37,8 +37,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
     fs::read(path).map_err(|error| PkiError::Read { path: path.to_owned(), error })
 }
 
-/// Reads a key file; rejects one that others may read. Checks and reads the same open file.
-pub(crate) fn read_own(key: &Path) -> Result<Zeroizing<Vec<u8>>, PkiError> {
+/// Reads a key, or another secret; rejects a file that others may read. Checks and reads the same
+/// open file.
+///
+/// # Errors
+/// When it can't be read, or others may read it.
+pub fn read_own(key: &Path) -> Result<Zeroizing<Vec<u8>>, PkiError> {
     let failed = |error| PkiError::Read { path: key.to_owned(), error };
     let mut file = File::open(key).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;

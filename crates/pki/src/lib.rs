@@ -8,6 +8,7 @@
 //! revoked           lists of revoked certificates
 //! peer_certificate  the certificate that an agency presented
 //! agency            an agency's TLS configuration
+//! client            that of a client without a certificate
 //! files             PEM files: reading, and writing without overwriting
 //! text              TLS errors and times for people
 //! ```
@@ -27,6 +28,7 @@ mod agency;
 mod authority;
 mod ca_key;
 mod central;
+mod client;
 mod error;
 mod files;
 pub mod limits;
@@ -43,7 +45,9 @@ pub use agency::{AgencyFiles, agency_config};
 pub use authority::{Authority, Issued, Kind, Listed, Subject, list};
 pub use ca_key::{Passphrase, is_encrypted};
 pub use central::{CentralConfig, CentralFiles, End, EndOf, central_config};
+pub use client::http_client_config;
 pub use error::PkiError;
+pub use files::read_own;
 pub use peer_certificate::PeerCertificate;
 pub use text::{UtcTime, describe};
 pub use urn::{AGENCY_URN, AgencyFault, agency_of};

@@ -23,10 +23,11 @@ const MAY_DEPEND_ON: &[(&str, &str)] = &[
     ("central", "lottery engine pki"),
     ("central-tcp", "central wire lottery engine pki"),
     ("central-http", "central lottery engine operators exports pki"),
+    ("standby", "engine operators"),
     (
         "bolillero",
         "wire lottery engine operators pki exports ledger ledger-postgres agency central central-tcp \
-         central-http",
+         central-http standby",
     ),
     (
         "sim",

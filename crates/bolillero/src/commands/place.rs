@@ -136,7 +136,7 @@ fn log_state(before: &StoreState, now: &StoreState) {
     }
 }
 
-fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> {
+pub(super) fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> {
     let ledger = Ledger::open(data, options).map_err(|fault| {
         let wrong = fault.is_of_no_folder();
         let context = format!("can't open the ledger in {}", data.display());

@@ -14,6 +14,8 @@ const DOCUMENT: &str = include_str!("../../../../docs/reference/ledger.md");
 /// Writes a ledger of two segments with every kind of event.
 fn written(folder: &Path) -> PathBuf {
     let (data, bets) = (folder.join("data"), Bets::generated(&folder.join("bets"), 3_000));
+    // The first one is of the newest feature.
+    add_operator(&data, "reserve", "standby");
     add_operator(&data, "ana", "operator");
     add_operator(&data, "eva", "admin");
     let more = ["--agencies", "5", "--winning-number", &bets.winning_number];

@@ -34,6 +34,7 @@ mod refused_folders;
 mod service_manager;
 mod shared_store;
 mod shutdown;
+mod standby;
 mod stored_names;
 mod times;
 mod tls;

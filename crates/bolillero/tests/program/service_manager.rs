@@ -42,6 +42,11 @@ impl Manager {
         Central::listening(Process::start_with(&environment, args))
     }
 
+    /// Starts a standby.
+    pub(crate) fn start_standby(&self, args: &[&str]) -> Process {
+        Process::start_with(&[("NOTIFY_SOCKET", &*self.address)], args)
+    }
+
     /// Returns the next message.
     pub(crate) fn told(&self) -> String {
         let mut message = [0; 4096];

@@ -44,6 +44,11 @@ impl Http {
         Self::of_process(&mut central.process)
     }
 
+    /// As [`Http::of`], by the address.
+    pub fn of_address(address: &str) -> Self {
+        Self { address: address.to_owned(), credentials: Vec::new() }
+    }
+
     pub fn of_process(process: &mut Process) -> Self {
         let logged = process.log.iter().find(|line| line.contains("listen_http"));
         let logged = logged.cloned().unwrap_or_else(|| process.wait_for("listen_http"));

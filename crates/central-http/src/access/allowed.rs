@@ -28,7 +28,15 @@ macro_rules! permitted {
     )+};
 }
 
-permitted!(ManageAgencies, ManageOperators, ReadAudit, ReadWinners, RunDraws, ViewBoard);
+permitted!(
+    CopyLedger,
+    ManageAgencies,
+    ManageOperators,
+    ReadAudit,
+    ReadWinners,
+    RunDraws,
+    ViewBoard
+);
 
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;

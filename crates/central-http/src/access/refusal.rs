@@ -69,6 +69,7 @@ const LIMIT_REACHED: Kind = Kind(StatusCode::CONFLICT, "limit-reached", "Limit r
 const NOT_YET: Kind = Kind(StatusCode::CONFLICT, "not-yet", "Not yet");
 const REASON_NEEDED: Kind = Kind(StatusCode::CONFLICT, "reason-needed", "Reason required");
 const ENTERED_BEFORE: Kind = Kind(StatusCode::CONFLICT, "entered-before", "Already entered");
+const OTHER_HISTORY: Kind = Kind(StatusCode::CONFLICT, "other-history", "Other history");
 const TOO_MANY_EXPORTS: Kind =
     Kind(StatusCode::SERVICE_UNAVAILABLE, "too-many-exports", "Too many exports");
 const UNAVAILABLE: Kind = Kind(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable");
@@ -100,6 +101,15 @@ impl Refusal {
     /// Returns the refusal for a request that took too long.
     pub(crate) fn timed_out() -> Self {
         Self::Plain(TIMED_OUT.problem("the request took too long", "send it again"))
+    }
+
+    /// Returns the refusal for a copy that is not the beginning of this ledger.
+    pub(crate) fn other_history(records: u64) -> Self {
+        let detail =
+            format!("the {records} records of the copy are not the first ones of this ledger");
+        let remedy = "find out which of the two is right before either is used: this central may \
+                      be of another lottery, restored from an old copy, or replaced by the other";
+        Self::Plain(OTHER_HISTORY.problem(detail, remedy))
     }
 
     /// Returns the refusal for a request that can't be parsed or is invalid.

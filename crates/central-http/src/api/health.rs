@@ -105,6 +105,14 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
             exposition.value("bolillero_nodes", &[("state", state.as_str())], count);
         }
     }
+    let standbys = app.standbys.behind(app.service.view().events());
+    exposition.about("bolillero_standbys", "gauge", "Standbys that copy the ledger.");
+    exposition.value("bolillero_standbys", &[], standbys.len());
+    let name = "bolillero_standby_behind_records";
+    exposition.about(name, "gauge", "Records that the standby has not been sent yet.");
+    for (operator, behind) in standbys {
+        exposition.value(name, &[("operator", operator.as_str())], behind);
+    }
     let about = format!("1 for the state of a draw, of the {METRICS_DRAWS_MAX} newest.");
     exposition.about("bolillero_draw", "gauge", &about);
     for draw in newest_draws(app.service.view()).iter().rev() {

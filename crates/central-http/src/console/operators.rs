@@ -119,6 +119,12 @@ impl RoleChoice {
                 "Hace todo lo de un operador, lee la auditoría y administra a los operadores.",
                 "Does all that an operator does, reads the audit log and manages operators.",
             ),
+            Role::Standby => l.t(
+                "Para una central de reserva, no para personas: copia todo lo guardado y las \
+                 credenciales de los operadores. No usa la consola.",
+                "For a standby central, not for people: copies all that is stored and the \
+                 operators' credentials. Does not use the console.",
+            ),
         };
         Self { value: role.as_str(), name: role_name(role, l), about }
     }

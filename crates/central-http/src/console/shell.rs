@@ -153,5 +153,6 @@ pub(super) fn role_name(role: Role, l: Locale) -> &'static str {
         Role::Operator => l.t("operador", "operator"),
         Role::Auditor => l.t("auditor", "auditor"),
         Role::Admin => l.t("administrador", "admin"),
+        Role::Standby => l.t("reserva", "standby"),
     }
 }

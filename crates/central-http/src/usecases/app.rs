@@ -16,8 +16,9 @@ use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
 use crate::access::state::{Access, Denied};
 use crate::host::Host;
-use crate::limits::{ACTS_MAX, EXPORTS_MAX, HttpLimits, READINGS_MAX};
+use crate::limits::{ACTS_MAX, COPIES_MAX, EXPORTS_MAX, HttpLimits, READINGS_MAX};
 use crate::usecases::board::BoardPoller;
+use crate::usecases::copy::Standbys;
 
 /// The state that every handler receives.
 pub(crate) type App = Arc<State>;
@@ -41,6 +42,9 @@ pub(crate) struct State {
     /// Limits the boards that are watched.
     pub(crate) boards: Arc<ConnectionLimiter>,
     pub(crate) poller: BoardPoller,
+    /// Limits the copies of the ledger under way.
+    pub(crate) copies: Arc<ConnectionLimiter>,
+    pub(crate) standbys: Arc<Standbys>,
     /// Limits the acts under way: those that wait for a store that is away take memory and threads.
     acts: Arc<Semaphore>,
     readings: Arc<Semaphore>,
@@ -63,6 +67,8 @@ impl State {
             service,
             access,
             host,
+            copies: ConnectionLimiter::new(COPIES_MAX, COPIES_MAX),
+            standbys: Arc::default(),
             boards: ConnectionLimiter::new(limits.boards_max, limits.boards_per_client_max),
             limits,
             letterhead,

@@ -20,8 +20,8 @@ use crate::usecases::audit::{described, is_over, takes};
 use crate::usecases::draws::{LifeState, status};
 use crate::web::stream_body::{self, StreamBody, Writer};
 
-type Buffered = BufWriter<Writer>;
-type Written = Result<(), Box<dyn Error + Send + Sync>>;
+pub(super) type Buffered = BufWriter<Writer>;
+pub(super) type Written = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// Who a file is for, and the connection that a failed one ends.
 pub(crate) struct Recipient {
@@ -124,7 +124,7 @@ fn stream<File, Writing: Future<Output = Written> + Send + 'static>(
 }
 
 /// Cancels an export when its caller loses the permission.
-async fn end_with_the_right(
+pub(super) async fn end_with_the_right(
     app: &State,
     who: &Caller,
     needed: Permission,

@@ -5,28 +5,32 @@ use serde_json::{Value, json};
 use crate::client::{As, ask, begun};
 use crate::setting::{PASSWORD, Running};
 
-const ROLES: [&str; 4] = ["viewer", "operator", "auditor", "admin"];
+const ROLES: [&str; 5] = ["viewer", "operator", "auditor", "admin", "standby"];
 
 /// A request, and the status without credentials and for each of [`ROLES`].
-type Row = (&'static str, &'static str, Option<Value>, [u16; 5]);
+type Row = (&'static str, &'static str, Option<Value>, [u16; 6]);
 
 /// Returns the cases. An authorized request gets the status of its content, such as 404.
 fn table() -> Vec<Row> {
-    let any = [200; 5];
-    let all = [401, 200, 200, 200, 200];
-    let runners = |status| [401, 403, status, 403, status];
-    let admins = |status| [401, 403, 403, 403, status];
+    let any = [200; 6];
+    let all = |status| [401, status, status, status, status, status];
+    let people = |status| [401, status, status, status, status, 403];
+    let runners = |status| [401, 403, status, 403, status, 403];
+    let readers = |status| [401, 403, status, status, status, 403];
+    let auditors = |status| [401, 403, 403, status, status, 403];
+    let admins = |status| [401, 403, 403, 403, status, 403];
+    let standbys = |status| [401, 403, 403, 403, 403, status];
     vec![
         ("GET", "/healthz", None, any),
         ("GET", "/readyz", None, any),
         ("GET", "/metrics", None, any),
         ("GET", "/api/v1/openapi.json", None, any),
-        ("GET", "/api/v1/session", None, all),
-        ("GET", "/api/v1/draws", None, all),
+        ("GET", "/api/v1/session", None, all(200)),
+        ("GET", "/api/v1/draws", None, people(200)),
         ("POST", "/api/v1/draws", Some(json!({})), runners(400)),
-        ("GET", "/api/v1/events", None, all),
-        ("GET", "/api/v1/events?draw=9", None, [401, 404, 404, 404, 404]),
-        ("GET", "/api/v1/draws/9", None, [401, 404, 404, 404, 404]),
+        ("GET", "/api/v1/events", None, people(200)),
+        ("GET", "/api/v1/events?draw=9", None, people(404)),
+        ("GET", "/api/v1/draws/9", None, people(404)),
         ("PATCH", "/api/v1/draws/9", Some(json!({ "why": "x" })), runners(404)),
         ("POST", "/api/v1/draws/9/cancel", Some(json!({ "why": "x" })), runners(404)),
         ("POST", "/api/v1/draws/9/open", Some(json!({})), runners(404)),
@@ -36,22 +40,22 @@ fn table() -> Vec<Row> {
         ("PUT", "/api/v1/draws/9/number", Some(json!({ "number": 1 })), runners(404)),
         ("POST", "/api/v1/draws/9/void", Some(json!({ "why": "x" })), runners(404)),
         ("POST", "/api/v1/draws/9/publish", Some(json!({})), runners(404)),
-        ("GET", "/api/v1/draws/9/agencies", None, [401, 404, 404, 404, 404]),
-        ("GET", "/api/v1/draws/9/winners", None, [401, 403, 404, 404, 404]),
-        ("GET", "/api/v1/draws/9/winners.csv", None, [401, 403, 404, 404, 404]),
-        ("GET", "/api/v1/draws/9/settlement", None, [401, 403, 404, 404, 404]),
-        ("GET", "/api/v1/draws/9/bets", None, [401, 403, 404, 404, 404]),
-        ("GET", "/api/v1/draws/9/bets.csv", None, [401, 403, 404, 404, 404]),
-        ("GET", "/api/v1/draws/9/bets.parquet", None, [401, 403, 404, 404, 404]),
-        ("GET", "/api/v1/agencies", None, all),
-        ("GET", "/api/v1/agencies/7", None, [401, 404, 404, 404, 404]),
+        ("GET", "/api/v1/draws/9/agencies", None, people(404)),
+        ("GET", "/api/v1/draws/9/winners", None, readers(404)),
+        ("GET", "/api/v1/draws/9/winners.csv", None, readers(404)),
+        ("GET", "/api/v1/draws/9/settlement", None, readers(404)),
+        ("GET", "/api/v1/draws/9/bets", None, readers(404)),
+        ("GET", "/api/v1/draws/9/bets.csv", None, readers(404)),
+        ("GET", "/api/v1/draws/9/bets.parquet", None, readers(404)),
+        ("GET", "/api/v1/agencies", None, people(200)),
+        ("GET", "/api/v1/agencies/7", None, people(404)),
         ("PUT", "/api/v1/agencies/7", Some(json!({})), runners(400)),
         ("POST", "/api/v1/agencies/9/enable", Some(json!({})), runners(404)),
         ("POST", "/api/v1/agencies/9/disable", Some(json!({})), runners(404)),
-        ("GET", "/api/v1/connections", None, all),
-        ("GET", "/api/v1/nodes", None, all),
-        ("GET", "/api/v1/audit", None, [401, 403, 403, 200, 200]),
-        ("GET", "/api/v1/audit.csv", None, [401, 403, 403, 200, 200]),
+        ("GET", "/api/v1/connections", None, people(200)),
+        ("GET", "/api/v1/nodes", None, people(200)),
+        ("GET", "/api/v1/audit", None, auditors(200)),
+        ("GET", "/api/v1/audit.csv", None, auditors(200)),
         ("GET", "/api/v1/operators", None, admins(200)),
         ("POST", "/api/v1/operators", Some(json!({})), admins(400)),
         ("GET", "/api/v1/operators/nobody", None, admins(404)),
@@ -63,13 +67,15 @@ fn table() -> Vec<Row> {
             Some(json!({ "password": "another long one" })),
             admins(404),
         ),
-        ("GET", "/api/v1/tokens", None, all),
-        ("POST", "/api/v1/tokens", Some(json!({})), [401, 400, 400, 400, 400]),
-        ("GET", "/api/v1/tokens/9", None, [401, 404, 404, 404, 404]),
-        ("DELETE", "/api/v1/tokens/9", None, [401, 404, 404, 404, 404]),
-        ("GET", "/api/v1/nothing", None, [401, 404, 404, 404, 404]),
-        ("DELETE", "/api/v1/operators", None, [401, 405, 405, 405, 405]),
-        ("DELETE", "/api/v1/session", None, [401, 204, 204, 204, 204]),
+        ("GET", "/api/v1/tokens", None, all(200)),
+        ("POST", "/api/v1/tokens", Some(json!({})), all(400)),
+        ("GET", "/api/v1/tokens/9", None, all(404)),
+        ("DELETE", "/api/v1/tokens/9", None, all(404)),
+        ("GET", "/api/v1/ledger/records", None, standbys(400)),
+        ("GET", "/api/v1/ledger/operators", None, standbys(200)),
+        ("GET", "/api/v1/nothing", None, all(404)),
+        ("DELETE", "/api/v1/operators", None, all(405)),
+        ("DELETE", "/api/v1/session", None, all(204)),
     ]
 }
 

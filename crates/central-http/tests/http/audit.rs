@@ -72,7 +72,7 @@ async fn the_filtered_audit_log_is_a_file_too() {
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
     let rows: Vec<_> = csv.body.lines().filter(|line| line.contains(',')).collect();
     assert_eq!(rows[0], "sequence,at,by,action,draw,arguments,why,operators");
-    assert!(rows.len() == 2 && rows[1].contains("Z,operator,draw-closed,1,,prueba,4"), "{rows:?}");
+    assert!(rows.len() == 2 && rows[1].contains("Z,operator,draw-closed,1,,prueba,5"), "{rows:?}");
     let all = day.central.get(day.auditor(), "/api/v1/audit.csv?order=oldest").await.body;
     assert!(all.contains("agency-registered,,\"agency 1, name \"\"La Suerte\"\", place"), "{all}");
 }

@@ -22,6 +22,7 @@ mod pages;
 mod programme;
 mod sessions;
 mod setting;
+mod standby;
 mod start;
 #[path = "../../../central-tcp/tests/tcp/store.rs"]
 #[allow(dead_code, reason = "each test program uses its part")]

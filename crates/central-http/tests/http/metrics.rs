@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::client::As;
+use crate::client::{As, begun_stream};
 use crate::draws::Day;
 use crate::nodes::nodes;
 use crate::setting::Running;
@@ -75,6 +75,9 @@ async fn the_copy_of_the_metrics_is_up_to_date() {
     day.central.presence.see(Ok(nodes()));
     watch_certificates(&day.central);
     bet_badly(&day.central).await;
+    let standby = day.central.logged_in("standby").await;
+    let path = "/api/v1/ledger/records?from=0";
+    let _copying = begun_stream(day.central.port, &standby, path).await;
     let metrics = day.central.get(&As::default(), "/metrics").await.body;
     let rows = metrics.split("# HELP ").skip(1).map(row);
     let document = HEAD.to_owned() + &rows.collect::<String>();

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use engine::conformance::{TestClock, eager};
 use engine::{
-    Chain, Engine, Entry, Gone, LedgerId, Log, MemoryLog, News, Queue, Reader, Recovered, Request,
+    Chain, Engine, Entry, Gone, LedgerId, Log, MemoryLog, News, Queue, Reader, Record, Recovered,
+    Request,
 };
 use lottery::{
     AuditSpan, Bet, BetName, DrawId, Event, StoreFault, StoredBatch, StoredEvent, Timestamp,
@@ -245,6 +246,18 @@ impl Log for CheckedLog {
 }
 
 impl Reader for CountedReader {
+    fn id(&self) -> LedgerId {
+        self.0.id()
+    }
+
+    fn records(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        self.0.records(from, visit)
+    }
+
     fn winning_bets(
         &self,
         draw: DrawId,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::Chain;
+use engine::{Chain, LedgerId, Record};
 use lottery::{
     Act, ActError, Acted, Actor, AgencyId, AuditSpan, Bet, BetName, DrawId, DrawStatus, Draws,
     Judge, Label, ReadError, Reason, RecordedAct, Registration, StoreFault, StoredBatch,
@@ -147,6 +147,24 @@ impl Service {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// As [`engine::Engine::records`]. Blocks.
+    ///
+    /// # Errors
+    /// When what is stored can't be read.
+    pub fn records(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.engine.records(from, visit)
+    }
+
+    /// The ledger's id.
+    #[must_use]
+    pub fn ledger(&self) -> LedgerId {
+        self.engine.id()
     }
 
     /// As [`engine::Engine::audit_log`], on the blocking pool; stops when the caller goes away.

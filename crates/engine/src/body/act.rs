@@ -25,7 +25,8 @@
 //! | 25 | operators were changed on the command line | see [`audited`] |
 //!
 //! A range of agencies is u32 first, u32 last. Acts are frozen; new ones get new numbers, and a
-//! feature: 18 to 22 have feature 1, 23 has feature 2, 24 and 25 have feature 3.
+//! feature: 18 to 22 have feature 1, 23 has feature 2, 24 and 25 have feature 3, and those that
+//! name the role 5 have feature 4.
 
 use std::borrow::Cow;
 

@@ -20,8 +20,8 @@
 //! | 24 | a token is given to an operator | | may be | u32 role, u32 days; name; label |
 //! | 25 | operators were changed on the command line | | | u64 time, u32 act; user; as of the act |
 //!
-//! Roles are 1 viewer, 2 operator, 3 auditor, 4 admin. "By what" is the sum of 1 document, 2
-//! number, 4 agency; filters that are not used are 0 or empty.
+//! Roles are 1 viewer, 2 operator, 3 auditor, 4 admin, 5 standby. "By what" is the sum of 1
+//! document, 2 number, 4 agency; filters that are not used are 0 or empty.
 
 use std::net::IpAddr;
 
@@ -105,6 +105,32 @@ pub(super) fn decode(
         _ if is_not_made => AuditedAction::OperatorsNotChanged(change(act, tail)?),
         _ => AuditedAction::ChangeOperators(change(act, tail)?),
     })
+}
+
+/// See [`super::feature_of`].
+pub(super) fn feature_of(action: &AuditedAction) -> u32 {
+    match action {
+        AuditedAction::LogInFailed(_) => 2,
+        AuditedAction::OnCommandLine(made) => feature_of_change(&made.change).max(3),
+        AuditedAction::ChangeOperators(change) | AuditedAction::OperatorsNotChanged(change) => {
+            feature_of_change(change)
+        }
+        _ => 0,
+    }
+}
+
+fn feature_of_change(change: &OperatorsChange) -> u32 {
+    match change {
+        OperatorsChange::Add { role, .. }
+        | OperatorsChange::GiveToken { role, .. }
+        | OperatorsChange::GiveTokenTo { role, .. }
+            if *role == Role::Standby =>
+        {
+            4
+        }
+        OperatorsChange::GiveTokenTo { .. } => 3,
+        _ => 0,
+    }
 }
 
 fn change(act: u32, tail: &mut Tail<'_>) -> Result<OperatorsChange, &'static str> {
@@ -213,6 +239,7 @@ fn number_of(role: Role) -> u32 {
         Role::Operator => 2,
         Role::Auditor => 3,
         Role::Admin => 4,
+        Role::Standby => 5,
     }
 }
 
@@ -371,7 +398,7 @@ mod tests {
             put_text(&mut tail, address);
             assert!(decoded([0, LOG_IN_FAILED, 0, 0], &tail).is_err(), "{address}");
         }
-        for role in [0, 5] {
+        for role in [0, 6] {
             let mut tail = Vec::new();
             put_integers(&mut tail, &[role]);
             put_text(&mut tail, "eva");

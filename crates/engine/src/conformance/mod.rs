@@ -81,6 +81,7 @@ macro_rules! conformance_suite {
             bets_after_finish_are_refused,
             bets_after_the_close_are_refused,
             a_scan_ends_when_its_visitor_breaks,
+            records_are_all_events_in_order_from_any_number,
             winners_are_refused_before_the_draw,
             winners_of_an_agency_are_its_own_in_order,
             a_draw_without_winning_bets_has_no_winners,

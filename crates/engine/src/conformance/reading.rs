@@ -1,14 +1,17 @@
 //! Conformance checks of reading: scans, winners, progress, statuses.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::fixture::{
     OwnedBatch, Rng, WinnersByAgency, batch, bets, prefix_digest, recount, seeds, small_batch,
 };
 use super::subject::Subject;
+use crate::chain::Chain;
+use crate::log::{Entry, Record};
 use lottery::AgencyProgress;
-use lottery::{Appended, Batch, ReadError};
-use lottery::{Bets, PrefixDigest};
+use lottery::{Appended, AuditSpan, Batch, ReadError, StoredBatch};
+use lottery::{Bets, NumberRange, PrefixDigest};
 use lottery::{DrawState, DrawStatus};
 
 pub fn a_scan_ends_when_its_visitor_breaks(subject: &mut dyn Subject) {
@@ -26,6 +29,70 @@ pub fn a_scan_ends_when_its_visitor_breaks(subject: &mut dyn Subject) {
         assert_eq!(scanned, Ok(()));
         assert_eq!(seen, OwnedBatch::all(&sent[..enough]));
     }
+}
+
+pub fn records_are_all_events_in_order_from_any_number(subject: &mut dyn Subject) {
+    let draw = subject.open("sorteo", 2);
+    let mut sent: Vec<_> = (0..40).map(|chunk| small_batch(draw, 1, chunk)).collect();
+    sent.push(batch(draw, 2, 0, Bets::none()));
+    for batch in &sent {
+        subject.append(batch).unwrap();
+    }
+    subject.finish_and_close(draw);
+    subject.make(draw, 7);
+    let all = records_from(subject, 0, usize::MAX);
+    for _ in 0..2 {
+        let (mut before, mut left) = (Chain::first(subject.engine().id()), 0);
+        for (sequence, entry) in (0..).zip(&all) {
+            let Entry { at, left: its_left, chain, .. } = *entry;
+            assert_eq!(entry.sequence, sequence);
+            before = before.then_body(sequence, at, its_left, &entry.body());
+            assert_eq!(chain, before, "record {sequence}");
+            assert!(left == 0 || its_left == left - 1, "record {sequence}");
+            left = its_left;
+        }
+        assert_eq!((left, all.len() as u64), (0, subject.engine().view().events()));
+        let batches = all.iter().filter_map(|entry| entry.batch.as_deref().cloned());
+        assert!(batches.eq(sent.clone()));
+        let mut others = all.iter().filter(|entry| entry.batch.is_none());
+        let read = subject.engine().audit_log(AuditSpan::From(0), &mut |event, chain| {
+            let Entry { sequence, at, event: expected, chain: its_chain, .. } =
+                others.next().unwrap();
+            assert_eq!((event.sequence, event.at, &event.event), (*sequence, *at, expected));
+            assert_eq!(chain, *its_chain);
+            ControlFlow::Continue(())
+        });
+        assert!(read.is_ok() && others.next().is_none());
+        for from in 0..all.len() {
+            assert!(records_from(subject, from as u64, usize::MAX) == all[from..], "from {from}");
+            let enough = all.len().min(from + 3);
+            assert!(records_from(subject, from as u64, 3) == all[from..enough], "from {from}");
+        }
+        for beyond in [all.len() as u64, all.len() as u64 + 1, u64::MAX] {
+            assert!(records_from(subject, beyond, usize::MAX).is_empty());
+        }
+        subject.reopen();
+        assert!(records_from(subject, 0, usize::MAX) == all);
+    }
+}
+
+/// Reads at most `enough` records.
+fn records_from(subject: &dyn Subject, from: u64, enough: usize) -> Vec<Entry> {
+    let mut found = Vec::new();
+    let read = subject.engine().records(from, &mut |record| {
+        let Record { sequence, at, left, event, text, chain } = record;
+        let batch = record.batch().map(|StoredBatch { draw, agency, chunk, .. }| {
+            let bets = match text {
+                "" => Bets::none(),
+                text => Bets::parse(text, NumberRange::default()).unwrap(),
+            };
+            Arc::new(Batch { draw, agency, chunk, bets })
+        });
+        found.push(Entry { sequence, at, left, event: event.clone(), batch, chain });
+        if found.len() == enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    read.unwrap();
+    found
 }
 
 pub fn winners_are_refused_before_the_draw(subject: &mut dyn Subject) {

@@ -325,7 +325,7 @@ impl Log for EngineLog {
 
     fn reader(&self) -> Arc<dyn Reader> {
         let log = self.log.clone();
-        Arc::new(MemoryReader(move || log.durable()))
+        Arc::new(MemoryReader { id: log.id, read: move || log.durable() })
     }
 }
 

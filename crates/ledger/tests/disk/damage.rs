@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 use std::ops::ControlFlow;
 
+use engine::Chain;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::disk::{Claim, Disk as _};
 use ledger::{Damage, Fault};
@@ -99,13 +100,13 @@ fn a_newer_format_and_a_folder_in_use_have_their_own_errors() {
     // A newer program wrote events unknown to this one: the segment's header says so.
     let header = disk.contents(FIRST)[..104].to_vec();
     let mut newer = header.clone();
-    newer[96] = 4;
+    newer[96] = 5;
     let sum = crc32c::crc32c(&newer[16..]);
     newer[12..16].copy_from_slice(&sum.to_le_bytes());
     let put = |header: &[u8]| edit(&disk, FIRST, |file| file[..104].copy_from_slice(header));
     put(&newer);
     let opened = try_open(&disk, OPTIONS).map(drop);
-    assert!(matches!(opened, Err(Fault::NewerFeature { feature: 4, known: 3, .. })));
+    assert!(matches!(opened, Err(Fault::NewerFeature { feature: 5, known: 4, .. })));
     put(&header);
 
     let ledger = open(&disk);
@@ -147,6 +148,16 @@ fn audit_log(ledger: &Opened) -> Result<usize, ReadError> {
         ControlFlow::Continue(())
     })?;
     Ok(events)
+}
+
+/// Returns the chains and texts of the records that are read from a number on.
+fn records(ledger: &Opened, from: usize) -> (Vec<(Chain, String)>, Result<(), ReadError>) {
+    let mut found = Vec::new();
+    let read = ledger.records(from as u64, &mut |record| {
+        found.push((record.chain, record.text.to_owned()));
+        ControlFlow::Continue(())
+    });
+    (found, read)
 }
 
 #[test]
@@ -293,6 +304,11 @@ fn records_forged_beside_an_open_ledger_are_not_returned() {
     let ledger = open(&disk);
     let sound = ledger.winners(DRAW).unwrap();
     let events = audit_log(&ledger).unwrap();
+    let (all, read) = records(&ledger, 0);
+    assert!(read.is_ok());
+    for from in 0..all.len() {
+        assert!(records(&ledger, from) == (all[from..].to_vec(), Ok(())), "from {from}");
+    }
     // In place: the ledger has the files open.
     let put = |name: &str, bytes: &[u8]| {
         disk.open(name, Claim::Write).unwrap().write_at(0, bytes).unwrap();
@@ -306,6 +322,9 @@ fn records_forged_beside_an_open_ledger_are_not_returned() {
         assert!(
             why_unreadable(ledger.scan(DRAW, &mut |_| ControlFlow::Continue(()))).contains(name)
         );
+        let (found, read) = records(&ledger, 0);
+        assert!(why_unreadable(read).contains(name));
+        assert!(all.starts_with(&found), "what is forged was read in {name}");
         put(name, &whole);
         assert_eq!(ledger.winners(DRAW).as_ref(), Ok(&sound), "{name} is as it was");
     }

@@ -30,6 +30,8 @@ const FEATURE_1: &str = include_str!("golden/format-2-feature-1.hex");
 /// The segment that the first act of feature 2 begins.
 const FEATURE_2: &str = include_str!("golden/format-2-feature-2.hex");
 const FEATURE_3: &str = include_str!("golden/format-2-feature-3.hex");
+/// The segment that the first act that names a standby begins.
+const FEATURE_4: &str = include_str!("golden/format-2-feature-4.hex");
 
 /// Writes the events of a draw without operators: two segments, the first with its index, each
 /// event in its own group.
@@ -184,6 +186,33 @@ fn command_line_written_now() -> SimulatedDisk {
     disk
 }
 
+/// Writes the acts of feature 4: the first one begins a segment.
+fn standbys_written_now() -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    let clock = Arc::new(TestClock::default());
+    let ledger = try_open_at(&disk, OPTIONS, Arc::clone(&clock)).unwrap();
+    let label = |text: &str| Label::new(text).unwrap();
+    let (name, role) = (label("reserva"), Role::Standby);
+    let added = OperatorsChange::Add { name: name.clone(), role };
+    let given = OperatorsChange::GiveToken { role, days: 366, label: label("copia ñ") };
+    let given_to = OperatorsChange::GiveTokenTo { name, role, days: 366, label: label("copia ñ") };
+    let (user, at) = (label("root"), Timestamp(1_700_000_000_123));
+    let by_root = CommandLineChange { user, at, change: given_to };
+    let actions = [
+        (operator("ana"), AuditedAction::LogIn),
+        (operator("ana"), AuditedAction::ChangeOperators(added.clone())),
+        (operator("ana"), AuditedAction::OperatorsNotChanged(added)),
+        (operator("reserva"), AuditedAction::ChangeOperators(given)),
+        (Actor::Clock, AuditedAction::OnCommandLine(by_root)),
+    ];
+    for (at, (by, action)) in (1..).zip(actions) {
+        clock.set(Timestamp(at));
+        let recorded = RecordedAct::new(by, Reason::default(), Act::Audited(action));
+        wait(|done| ledger.act(recorded, Box::new(move || Some(at)), done)).unwrap();
+    }
+    disk
+}
+
 fn rows(bytes: &[u8]) -> String {
     let mut text = format!("length {}\n", bytes.len());
     for (at, row) in bytes.chunks(ROW_LEN).enumerate() {
@@ -265,6 +294,16 @@ fn the_same_changes_on_the_command_line_give_the_same_bytes_in_a_segment_of_thei
     let feature = |name| disk.contents(name)[96];
     assert_eq!(SEGMENTS.map(feature), [0, 3]);
     assert_eq!(open(&disk).report().records, 4);
+}
+
+#[test]
+fn the_same_acts_that_name_a_standby_give_the_same_bytes_in_a_segment_of_their_own() {
+    let disk = standbys_written_now();
+    let written = rows(&disk.contents(SEGMENTS[1]));
+    assert!(written == FEATURE_4, "{} differs from the golden file:\n{written}", SEGMENTS[1]);
+    let feature = |name| disk.contents(name)[96];
+    assert_eq!(SEGMENTS.map(feature), [0, 4]);
+    assert_eq!(open(&disk).report().records, 5);
 }
 
 #[test]

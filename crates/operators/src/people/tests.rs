@@ -93,7 +93,12 @@ fn a_token_is_valid_until_it_expires_or_is_revoked() {
 
 #[test]
 fn a_token_has_no_more_permissions_than_its_owner() {
-    let of = [("ana", Role::Operator), ("bea", Role::Admin), ("eva", Role::Auditor)];
+    let of = [
+        ("ana", Role::Operator),
+        ("bea", Role::Admin),
+        ("eva", Role::Auditor),
+        ("luz", Role::Standby),
+    ];
     let mut people = people(&of);
     for (owner, role, allowed) in [
         ("ana", Role::Viewer, true),
@@ -104,6 +109,9 @@ fn a_token_has_no_more_permissions_than_its_owner() {
         ("bea", Role::Auditor, false),
         ("eva", Role::Auditor, true),
         ("eva", Role::Operator, false),
+        ("luz", Role::Standby, true),
+        ("luz", Role::Viewer, false),
+        ("bea", Role::Standby, false),
     ] {
         let granted = people.grant(grant(owner, role, 1), digest(1), 0);
         assert_eq!(granted.is_ok(), allowed, "{owner} {role}: {granted:?}");

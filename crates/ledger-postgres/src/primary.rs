@@ -82,7 +82,9 @@ pub(crate) async fn states(target: &Target) -> Vec<String> {
         Ok(Some(primary)) => format!("{name}: primary, timeline {}", primary.timeline),
         Ok(None) => format!("{name}: standby"),
         Err(StoreError::Away(why)) => format!("{name}: away, {why}"),
-        Err(StoreError::Unsuitable(why) | StoreError::Damaged(why)) => why,
+        Err(
+            StoreError::Unsuitable(why) | StoreError::NotAllowed(why) | StoreError::Damaged(why),
+        ) => why,
     });
     states.collect()
 }

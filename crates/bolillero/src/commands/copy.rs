@@ -114,12 +114,9 @@ pub(crate) fn run(args: &CopyArgs) -> Result<(), Ending> {
         let why = "the copy is not the same: others write to it, or its disk is damaged";
         return Err(Ending::Failed(anyhow::anyhow!(why)));
     }
-    let with_operators = match args.from.operators()?.copy_to(&mut args.to.operators()?)? {
-        true => ", and the operators",
-        false => "",
-    };
+    let operators = args.from.operators()?.copy_to(&mut args.to.operators()?)?;
     print(&format!(
-        "copied and compared {} events{with_operators}\nledger    {id}\nchain     {}\n",
+        "copied and compared {} events{operators}\nledger    {id}\nchain     {}\n",
         copied.records, end.chain
     ))
 }

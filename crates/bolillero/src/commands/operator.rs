@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use engine::Clock as _;
 use ledger::disk::make_folder;
-use ledger_postgres::{OperatorsChangeError, OperatorsTable};
+use ledger_postgres::{OperatorsChangeError, OperatorsTable, StoreError};
 use lottery::Timestamp;
 use operators::limits::PASSWORD_CHARS_MIN;
 use operators::{
@@ -225,9 +225,16 @@ impl Kept {
         Ok(Self::Shared { table: Box::new(table), place })
     }
 
-    /// Copies these operators to where there are none yet; returns whether it did.
-    pub(super) fn copy_to(&mut self, target: &mut Self) -> Result<bool, Ending> {
-        let people = self.read()?;
+    /// Copies these operators to where there are none yet; returns what to say of it.
+    pub(super) fn copy_to(&mut self, target: &mut Self) -> Result<&'static str, Ending> {
+        let people = match self.read() {
+            Err(Ending::Wrong(why))
+                if matches!(why.downcast_ref(), Some(StoreError::NotAllowed(_))) =>
+            {
+                return Ok(", without the operators, which this user may not read");
+            }
+            read => read?,
+        };
         let mut is_copied = false;
         if people.version() > 0 {
             target.replace(|now| {
@@ -235,7 +242,7 @@ impl Kept {
                 Ok::<_, Infallible>(if is_copied { people } else { now.clone() })
             })?;
         }
-        Ok(is_copied)
+        Ok(if is_copied { ", and the operators" } else { "" })
     }
 
     fn read(&mut self) -> Result<People, Ending> {

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use engine::{Copier, LedgerId, Log};
 use ledger_postgres::{PostgresLog, schema};
+use lottery::text::counted;
 use operators::OperatorsFile;
 
 use super::operator::Kept;
@@ -17,8 +18,8 @@ use crate::exit::{Ending, print};
 
 const EXAMPLES: &str = "\
 Examples:
-  bolillero copy --from ./data --to postgres://owner@db1,db2/lottery?sslrootcert=ca.crt
-  bolillero copy --from postgres://owner@db1,db2/lottery?sslrootcert=ca.crt --to ./data
+  bolillero copy --from ./data --to 'postgres://owner@db1,db2/lottery?sslrootcert=ca.crt'
+  bolillero copy --from 'postgres://owner@db1,db2/lottery?sslrootcert=ca.crt' --to ./data
 
 Order, times, the audit log and the chain stay as they are; at the end the copy is read again and
 compared. An interrupted copy continues when it is run again. Stop the centrals first: what they
@@ -116,7 +117,8 @@ pub(crate) fn run(args: &CopyArgs) -> Result<(), Ending> {
     }
     let operators = args.from.operators()?.copy_to(&mut args.to.operators()?)?;
     print(&format!(
-        "copied and compared {} events{operators}\nledger    {id}\nchain     {}\n",
-        copied.records, end.chain
+        "copied and compared {}{operators}\nledger    {id}\nchain     {}\n",
+        counted(copied.records, "event", "events"),
+        end.chain
     ))
 }

@@ -36,7 +36,7 @@ Examples:
   bolillero operator token ana --label board --role viewer --days 90 --data ./data
   bolillero operator list --data ./data
   echo 'a long password' | bolillero operator password ana --password-stdin --data ./data
-  bolillero operator list --store postgres://central@db1,db2,db3/lottery?sslrootcert=ca.crt
+  bolillero operator list --store 'postgres://central@db1,db2,db3/lottery?sslrootcert=ca.crt'
 
 Changes apply from the next request on, also in a running central. Disabling an operator or changing
 a password logs the operator out and revokes their tokens. The central records each change, with

@@ -73,7 +73,7 @@ fn describe(summary: &Summary) -> String {
             counted(draw.bets, "bet", "bets"),
             counted(draw.batches, "batch", "batches"),
             draw.agencies_finished,
-            counted(draw.terms.agencies.count().into(), "agency", "agencies")
+            counted(draw.terms.agencies.count(), "agency", "agencies")
         ));
     }
     let Files { torn_bytes, indexes_missing, .. } = summary.files.unwrap_or_default();
@@ -86,7 +86,7 @@ fn describe(summary: &Summary) -> String {
     }
     if indexes_missing > 0 {
         lines.push(format!(
-            "note      segments without an index: {indexes_missing}; the central builds it"
+            "note      segments without an index yet: {indexes_missing}; the central builds it"
         ));
     }
     lines.push(String::new());

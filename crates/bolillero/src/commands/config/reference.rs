@@ -12,7 +12,7 @@ A setting of `serve` and `agency` is a flag, an environment variable, or a key o
 that `--config FILE` or\n`BOLILLERO_CONFIG` names. Flags take precedence over variables, and both \
 over the file; an empty variable is as if it\nwere not set. Unknown variables and keys are errors. \
 `bolillero config init` writes a file with all of them,\n`config check` checks it, and `config \
-show` says where each value comes from. [The command line](command-line.md) has the\nfull text of \
+show` says where each value comes from. [The command line](command-line.md) has\nthe full text of \
 each, and `agency --force`, which is a flag only.
 
 `TIME` is a number with a unit, such as `90s`, `10m` or `1h30m`; `BYTES` and `N` are whole \

@@ -8,7 +8,7 @@ folder=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -r "$folder"' EXIT
 
 # Somebody of each kind. The first admin can only be added on the central's machine.
-for name in ana:operator bea:admin eva:auditor; do
+for name in ana:admin bea:operator eva:auditor; do
     echo "the password of $name" | "$bolillero" operator add "${name%:*}" --role "${name#*:}" \
         --password-stdin --data "$folder/data"
 done
@@ -39,8 +39,8 @@ ask() {
         -H 'Content-Type: application/json' ${4:+-d "$4"} "$http/api/v1/$3"
     echo
 }
-log_in ana ana:operator
-log_in bea bea:admin
+log_in ana ana:admin
+log_in bea bea:operator
 log_in eva eva:auditor
 
 # The morning: agencies are registered, a draw is announced for them, and opened.

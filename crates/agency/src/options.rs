@@ -69,6 +69,8 @@ pub enum Progress {
         batches: u64,
         /// Number of rows that are skipped.
         refused: u64,
+        /// The first [`crate::limits::FAULTS_MAX`] of them.
+        refused_rows: Vec<RowFault>,
     },
     /// The connection is established; unless in legacy mode, the central answered HELLO.
     Connected,
@@ -122,10 +124,6 @@ pub struct Report {
     pub resumed: u64,
     /// The documents of this agency's winning bets; empty when the run was stopped before.
     pub winners: Vec<String>,
-    /// The first [`crate::limits::FAULTS_MAX`] rows that were not sent.
-    pub refused_rows: Vec<RowFault>,
-    /// Total number of rows that were not sent.
-    pub refused: u64,
     /// The file as it was validated; `None` if it was not read completely.
     pub(crate) checked: Option<CheckedFile>,
     /// Whether the run was stopped early.

@@ -126,8 +126,6 @@ impl Run<'_> {
         });
         let (checked, plan) = checking.await?;
         let Checked { totals, refused_rows } = checked;
-        self.report.refused_rows = refused_rows;
-        self.report.refused = totals.refused;
         self.report.checked = Some(CheckedFile::new(&self.file, terms));
         self.report.bets_in_file = Some(totals.bets);
         self.outbox = Some(Outbox::new(plan, totals));
@@ -135,6 +133,7 @@ impl Run<'_> {
             bets: totals.bets,
             batches: totals.batches,
             refused: totals.refused,
+            refused_rows,
         });
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 
 use lottery::BetFault;
+use lottery::text::counted;
 use pki::PkiError;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use wire::{ErrorCode, FaultCode};
@@ -31,11 +32,11 @@ impl RowFault {
 impl Lines {
     fn text(self, language: Language) -> String {
         let Self { first, last, bets } = self;
-        say!(
-            language,
-            "las líneas {first} a {last} ({bets} apuestas)",
-            "lines {first} to {last} ({bets} bets)",
-        )
+        let bets = match language {
+            Language::Spanish => counted(bets, "apuesta", "apuestas"),
+            Language::English => counted(bets, "bet", "bets"),
+        };
+        say!(language, "las líneas {first} a {last} ({bets})", "lines {first} to {last} ({bets})",)
     }
 }
 
@@ -514,18 +515,25 @@ impl Report {
     fn stopped_text(&self, language: Language) -> String {
         let bets = self.bets;
         match (self.finished, self.bets_in_file) {
+            // What the central has is in the error that follows.
+            (true, _) if self.incomplete.is_some() => say!(
+                language,
+                "detenido antes de recibir los ganadores; ejecute de nuevo con el mismo archivo \
+                 para recibirlos",
+                "stopped before the winners arrived; run it again with the same file to get them",
+            ),
             (true, _) => say!(
                 language,
-                "detenido antes de recibir los ganadores; hay {bets} apuestas guardadas: ejecute \
-                 de nuevo con el mismo archivo para recibirlos",
-                "stopped before the winners arrived; {bets} bets are stored: run it again with \
-                 the same file to get them",
+                "detenido antes de recibir los ganadores; apuestas guardadas: {bets}; ejecute de \
+                 nuevo con el mismo archivo para recibirlos",
+                "stopped before the winners arrived; bets stored: {bets}; run it again with the \
+                 same file to get the winners",
             ),
             (false, Some(all)) => say!(
                 language,
-                "detenido antes de enviar todas las apuestas; hay al menos {bets} de {all} \
-                 guardadas: ejecute de nuevo con el mismo archivo para enviar el resto",
-                "stopped before all bets were sent; at least {bets} of {all} are stored: run it \
+                "detenido antes de enviar todas las apuestas; apuestas guardadas: al menos {bets} \
+                 de {all}; ejecute de nuevo con el mismo archivo para enviar el resto",
+                "stopped before all bets were sent; bets stored: at least {bets} of {all}; run it \
                  again with the same file to send the rest",
             ),
             (false, None) => say!(
@@ -992,5 +1000,16 @@ mod tests {
         let report = Report { incomplete: Some(incomplete), stopped: true, ..Report::default() };
         is_in_both(|language| report.undone(language).unwrap());
         is_in_both(|language| report.summary(language));
+    }
+
+    #[test]
+    fn a_stopped_run_says_once_what_the_central_has() {
+        let agency = AgencyId(1);
+        let other = AgencyError::OtherBets { central: "central:1".to_owned(), agency, bets: 6 };
+        let mut report = Report { stopped: true, finished: true, ..Report::default() };
+        assert!(report.undone(Language::English).unwrap().contains("bets stored: 0"));
+        report.incomplete = Some(other);
+        let text = report.undone(Language::English).unwrap();
+        assert!(text.contains("(6)") && !text.contains("stored"), "{text}");
     }
 }

@@ -53,7 +53,7 @@ async fn a_file_is_sent_and_the_winners_come_in_parts() {
     assert_eq!((report.bytes, report.stopped), (bytes as u64, false));
     let acknowledged = |bets, batches| Progress::Acknowledged { bets, batches };
     let expected = [
-        Progress::Checked { bets: 5, batches: 3, refused: 0 },
+        Progress::Checked { bets: 5, batches: 3, refused: 0, refused_rows: vec![] },
         Progress::Connected,
         acknowledged(2, 1),
         acknowledged(4, 2),
@@ -273,12 +273,20 @@ async fn the_file_is_checked_again_with_the_draws_numbers_before_anything_is_sen
             let texts = central.greet(welcome).await.serve(0, &[]).await;
             assert_eq!(texts.len(), usize::from(skip_invalid));
         };
-        let ended = play(run(options), script).await;
-        let refused = match ended {
-            Ok(report) => report.refused_rows,
+        let mut told = Vec::new();
+        let mut watch = |progress| {
+            if let Progress::Checked { refused_rows, .. } = progress {
+                told.push(refused_rows);
+            }
+        };
+        let run = run_watched(options, &mut watch, CancellationToken::new());
+        let refused = match play(run, script).await {
+            Ok(_) => told.pop().unwrap(),
             Err(AgencyError::BadRows { rows, .. }) => rows,
             Err(error) => panic!("{error}"),
         };
+        // At first, all rows were valid.
+        assert_eq!(told, [vec![]]);
         let range = RowReason::Bet(lottery::BetFault::NumberRange);
         let named: Vec<_> = refused.iter().map(|row| (row.line, row.reason)).collect();
         assert_eq!(named, [(2, range)]);

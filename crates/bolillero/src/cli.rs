@@ -75,10 +75,10 @@ Examples:
   bolillero serve --listen 127.0.0.1:12345 --data ./data --agencies 5
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv
 
-Every setting can also be given as an environment variable, BOLILLERO_ and the flag's name, and
-those of serve and agency in a TOML file (--config). Flags override variables, and variables
-override the file. Empty variables are ignored. Exit codes: 0 done, 1 failed or not finished, 2
-wrong usage or input; each command's --help has the details.";
+Where a command's --help names a variable, [env: BOLILLERO_...], it can be set instead of the flag;
+serve and agency also read a TOML file (--config). Flags override variables, and variables override
+the file. Empty variables are ignored. Exit codes: 0 done, 1 failed or not finished, 2 wrong usage
+or input; each command's --help has the details.";
 
 /// Returns the clap command, with each subcommand's exit codes in its help.
 pub(crate) fn command() -> clap::Command {

@@ -169,7 +169,7 @@ impl Ending {
 
     /// Creates the ending for a shared store that can't be used.
     pub(crate) fn of_store(error: StoreError, context: String) -> Self {
-        let is_wrong = matches!(error, StoreError::Unsuitable(_));
+        let is_wrong = matches!(error, StoreError::Unsuitable(_) | StoreError::NotAllowed(_));
         Self::of(is_wrong, anyhow::Error::new(error).context(context))
     }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use agency::Language;
 use anyhow::Context as _;
+use lottery::text::counted;
 use tempfile::NamedTempFile;
 
 use crate::exit::Ending;
@@ -132,7 +133,8 @@ impl From<io::Error> for Unopened {
 /// Prints how much was written and where.
 #[expect(clippy::print_stderr, reason = "standard output may be what was written")]
 pub(crate) fn tell(path: &Path, rows: u64, len: u64) {
-    eprintln!("wrote {}: {rows} rows, {len} bytes", path.display());
+    let (rows, len) = (counted(rows, "row", "rows"), counted(len, "byte", "bytes"));
+    eprintln!("wrote {}: {rows}, {len}", path.display());
 }
 
 impl Write for Output {

@@ -13,11 +13,16 @@ use clap::Command;
 use clap::builder::Resettable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use strsim::jaro_winkler;
 
 use crate::exit::Ending;
 
 /// The prefix of this program's environment variables.
 const ENVIRONMENT_PREFIX: &str = "BOLILLERO_";
+/// Names that are more alike than this, from 0 to 1, may be meant.
+const NEAR: f64 = 0.8;
+/// How many of them are named.
+const NEAREST_MAX: usize = 2;
 
 /// The passphrase is read from the environment or the terminal only: other users could see a flag.
 pub(crate) const CA_PASSPHRASE: &str = "BOLILLERO_CA_PASSPHRASE";
@@ -120,15 +125,27 @@ pub(crate) fn check_environment(command: &Command) -> Result<(), Ending> {
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     let unknown =
         names.filter(|name| name.starts_with(ENVIRONMENT_PREFIX) && !known.contains(name));
-    let unknown: Vec<_> = unknown.collect();
+    let unknown: Vec<_> = unknown.map(|name| format!("{name}{}", meant(&name, &known))).collect();
     if unknown.is_empty() {
         return Ok(());
     }
-    let known = known.into_iter().collect::<Vec<_>>().join(", ");
     Err(Ending::wrong(format!(
-        "unknown environment variable {}; known variables are {known}",
+        "unknown environment variable {}: unset it, or set one that a command's --help names",
         unknown.join(", ")
     )))
+}
+
+/// Returns which of the known variables may be meant, if any is near.
+fn meant(unknown: &str, known: &BTreeSet<String>) -> String {
+    let part = |name: &str| name.trim_start_matches(ENVIRONMENT_PREFIX).to_owned();
+    let near = known.iter().map(|name| (jaro_winkler(&part(name), &part(unknown)), name));
+    let mut near: Vec<_> = near.filter(|(near, _)| *near > NEAR).collect();
+    near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let near: Vec<_> = near.iter().take(NEAREST_MAX).map(|(_, name)| name.as_str()).collect();
+    match near.is_empty() {
+        true => String::new(),
+        false => format!(" (did you mean {}?)", near.join(" or ")),
+    }
 }
 
 fn known_variables(command: &Command) -> BTreeSet<String> {
@@ -159,6 +176,22 @@ mod tests {
         let given = Sample { a: Some(1), b: None };
         let merged = merge(given, "a = 2\nb = 'x'").unwrap();
         assert_eq!(merged, Sample { a: Some(1), b: Some("x".to_owned()) });
+    }
+
+    #[test]
+    fn variables_that_are_near_an_unknown_one_are_named() {
+        let known = ["DATA", "DRAW", "WINDOW", "WINNERS_WAIT", "WINNING_NUMBER"];
+        let known = known.map(|name| format!("BOLILLERO_{name}")).into();
+        for (unknown, expected) in [
+            ("BOLILLERO_DATE", " (did you mean BOLILLERO_DATA?)"),
+            (
+                "BOLILLERO_WINNER_WAIT",
+                " (did you mean BOLILLERO_WINNERS_WAIT or BOLILLERO_WINNING_NUMBER?)",
+            ),
+            ("BOLILLERO_COLOR", ""),
+        ] {
+            assert_eq!(meant(unknown, &known), expected);
+        }
     }
 
     #[test]

@@ -460,7 +460,9 @@ impl PostgresLog {
     async fn connected(&mut self) -> Result<&mut Connected, Gone> {
         if self.connected.is_none() {
             let primary = self.store.connect().await.map_err(|error| match error {
-                StoreError::Away(_) | StoreError::Unsuitable(_) => Gone::Away,
+                StoreError::Away(_) | StoreError::Unsuitable(_) | StoreError::NotAllowed(_) => {
+                    Gone::Away
+                }
                 StoreError::Damaged(why) => Gone::Failed(why),
             })?;
             self.connected = Some(Connected::prepared(primary).await.map_err(|it| gone(&it))?);

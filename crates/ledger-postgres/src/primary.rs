@@ -82,7 +82,9 @@ pub(crate) async fn states(target: &Target) -> Vec<String> {
         Ok(Some(primary)) => format!("{name}: primary, timeline {}", primary.timeline),
         Ok(None) => format!("{name}: standby"),
         Err(StoreError::Away(why)) => format!("{name}: away, {why}"),
-        Err(StoreError::Unsuitable(why) | StoreError::Damaged(why)) => why,
+        Err(
+            StoreError::Unsuitable(why) | StoreError::NotAllowed(why) | StoreError::Damaged(why),
+        ) => why,
     });
     states.collect()
 }
@@ -204,10 +206,12 @@ impl Found {
             return unsuitable("full_page_writes must be on, or a power cut destroys the database");
         }
         if require_standby && self.standby_names.trim().is_empty() {
-            return unsuitable(
+            // A server that was just promoted has none until its administrator names them.
+            return Err(StoreError::Away(
                 "a synchronous standby is required, and synchronous_standby_names is empty: set \
-                 it, for example to ANY 1 (a, b)",
-            );
+                 it, for example to ANY 1 (a, b)"
+                    .to_owned(),
+            ));
         }
         Ok(self.wal_file.as_deref())
     }

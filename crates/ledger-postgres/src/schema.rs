@@ -20,9 +20,6 @@ pub const VERSION: i32 = 1;
 
 const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
 
-/// The role whose members are centrals, and the one whose members are auditors.
-pub const ROLES: [&str; 2] = ["bolillero_central", "bolillero_auditor"];
-
 const RIGHTS: &str = include_str!("schema/rights.sql");
 
 /// Held while the tables are created or migrated: "bolillero" as a number.
@@ -57,7 +54,7 @@ pub fn init(target: &Target, id: LedgerId) -> Result<Made, StoreError> {
 fn advice(error: &AskError) -> &'static str {
     if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
         "; run this as the owner of the database, once a superuser has run: CREATE ROLE \
-         bolillero_central; CREATE ROLE bolillero_auditor"
+         bolillero_central; CREATE ROLE bolillero_reader; CREATE ROLE bolillero_auditor"
     } else {
         ""
     }
@@ -122,13 +119,7 @@ pub(crate) async fn check(session: &mut Session, host: &str) -> Result<LedgerId,
     let row = match asked.await {
         Ok(row) => row.ok_or_else(no_ledger)?,
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Err(no_ledger()),
-        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            return Err(StoreError::Unsuitable(format!(
-                "{host}: {error}: grant the user the role {}",
-                ROLES[0]
-            )));
-        }
-        Err(error) => return Err(StoreError::Away(format!("{host}: {error}"))),
+        Err(error) => return Err(StoreError::of(host, &error)),
     };
     let (id, version) = read(&row).map_err(StoreError::Damaged)?;
     match version.cmp(&VERSION) {

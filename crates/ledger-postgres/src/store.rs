@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::error::StoreError;
 use crate::primary::{self, Primary, Seen};
 use crate::schema;
-use crate::session::Session;
+use crate::session::{AskError, Session};
 use crate::status::{Status, StoreState};
 use crate::target::Target;
 
@@ -53,9 +53,9 @@ impl Store {
         let added = session.ask(async |client| {
             client.query_one("INSERT INTO node (name) VALUES ($1) RETURNING id", &[&name]).await
         });
-        let of_host = |why: String| StoreError::Away(format!("{host}: {why}"));
-        let row = added.await.map_err(|error| of_host(error.to_string()))?;
-        let node = row.try_get(0).map_err(|error| of_host(error.to_string()))?;
+        let failed = |error: AskError| StoreError::of(&host, &error);
+        let row = added.await.map_err(failed)?;
+        let node = row.try_get(0).map_err(|error| failed(error.into()))?;
         Ok((store, node))
     }
 

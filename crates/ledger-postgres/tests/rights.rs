@@ -55,6 +55,27 @@ fn events_are_appended_and_never_changed() {
 }
 
 #[test]
+fn readers_read_the_events_and_nothing_else_and_auditors_views_alone() {
+    let Some(cluster) = test_postgres::shared() else { return };
+    let database = cluster.create_database(None);
+    let target: Target = cluster.url(&database).parse().unwrap();
+    schema::init(&target, LedgerId([7; 16])).unwrap();
+    let server = cluster.server(0);
+    server.sql(&database, "CREATE ROLE a_reader LOGIN IN ROLE bolillero_reader");
+    server.sql(&database, "CREATE ROLE an_auditor LOGIN IN ROLE bolillero_auditor");
+    let relations = "SELECT string_agg(relname || ' ' || may, ', ' ORDER BY relname, may) \
+                     FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', \
+                     'TRUNCATE']) AS may WHERE relnamespace = 'public'::regnamespace \
+                     AND relkind IN ('r', 'v') AND has_table_privilege(oid, may)";
+    for (user, may) in [
+        ("a_reader", "event SELECT, ledger SELECT"),
+        ("an_auditor", "agencies SELECT, audit_log SELECT, bets SELECT, draws SELECT"),
+    ] {
+        assert_eq!(server.try_sql_as(user, &database, relations), Ok(may.to_owned()), "{user}");
+    }
+}
+
+#[test]
 fn tables_that_several_prepare_at_once_are_made_once() {
     if !test_postgres::is_installed() {
         return;

@@ -112,6 +112,12 @@ pub fn shown_lines(text: &str) -> Cow<'_, str> {
     escape_but(text, |c| c == '\n')
 }
 
+/// Returns a count with its noun: `1 bet`, `2 bets`.
+#[must_use]
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 fn escape_but(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     let escaped = |c: char| is_hidden(c) && !stays(c);
     if !text.contains(escaped) {

@@ -9,8 +9,9 @@ const WIDTH: usize = 100;
 const HEAD: &str = "\
 # The command line
 
-What `--help` prints, for each command. [Settings](settings.md) has the flags of `serve` and
-`agency` as a table, with their variables and keys.
+What `--help` says, for each command; a terminal may show it in another layout.
+[Settings](settings.md) has the flags of `serve` and `agency` as a table, with their variables and
+keys.
 ";
 
 /// The commands as they are on every machine, without the values of variables.

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use agency::{
-    AgencyError, Central, Form, Language, Options, Report, RowFault, Tls, certificate_text,
+    AgencyError, Central, Form, Language, Options, Progress, Report, RowFault, Tls,
+    certificate_text,
 };
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -208,9 +209,19 @@ pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
         .build()
         .context("can't start the runtime")?;
     let mut progress = screen.progress();
+    let mut skipped = Vec::new();
     let ended = runtime.block_on(async {
         let shutdown = signals::shutdown_token()?;
-        let mut show = |event| progress.show(&event);
+        let mut show = |event| {
+            // Now: what is finished without them can't be undone. The file may be checked again.
+            if let Progress::Checked { refused, refused_rows, .. } = &event
+                && skipped != *refused_rows
+            {
+                settings.tell_skipped(&screen, refused_rows, *refused);
+                skipped.clone_from(refused_rows);
+            }
+            progress.show(&event);
+        };
         anyhow::Ok(agency::run(options, &mut show, shutdown).await)
     })?;
     progress.clear();
@@ -218,11 +229,6 @@ pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
         Ok(report) => report,
         Err(error) => return Err(explain(&error, &screen, rejected)),
     };
-    screen.list(&report.refused_rows, report.refused);
-    log_rows(&report.refused_rows, report.refused);
-    if settings.quiet && report.refused > 0 {
-        screen.say_unsent(report.refused);
-    }
     files::print(&report, settings.format.unwrap_or_default(), &screen)?;
     let written = files::write_rejected(rejected, report.rejected(), &screen);
     let failed = match report.undone(language) {
@@ -294,6 +300,14 @@ impl AgencyArgs {
         self.quiet || self.log_format == Some(LogFormat::Json)
     }
 
+    /// Lists the rows that are skipped.
+    fn tell_skipped(&self, screen: &Screen, rows: &[RowFault], count: u64) {
+        list(screen, rows, count, self.rejected.is_some());
+        if self.quiet {
+            screen.say_unsent(count);
+        }
+    }
+
     fn log_level(&self) -> LogLevel {
         let shows_progress = std::io::stderr().is_terminal() && !self.is_silent();
         let default = if self.quiet || shows_progress { LogLevel::Error } else { LogLevel::Info };
@@ -351,10 +365,11 @@ fn explain(error: &AgencyError, screen: &Screen, rejected: Option<RejectedFile>)
     match error {
         AgencyError::BadRows { rows, count, .. }
         | AgencyError::NoBets { rows, refused: count, .. } => {
-            screen.list(rows, *count);
-            log_rows(rows, *count);
+            list(screen, rows, *count, rejected.is_some());
         }
-        AgencyError::Refused { rows, .. } => screen.list(rows, rows.len() as u64),
+        AgencyError::Refused { rows, .. } => {
+            screen.list(rows, rows.len() as u64, rejected.is_some());
+        }
         _ => {}
     }
     let written = files::write_rejected(rejected, error.rejected(), screen);
@@ -370,12 +385,17 @@ fn joined(text: String, written: anyhow::Result<()>) -> anyhow::Error {
     })
 }
 
-fn log_rows(rows: &[RowFault], count: u64) {
+/// Lists the first invalid rows of `count` to the person and in the log.
+fn list(screen: &Screen, rows: &[RowFault], count: u64, in_file: bool) {
+    screen.list(rows, count, in_file);
     for row in rows {
         tracing::debug!(action = "check_bets", result = "fail", error = %row);
     }
     if count > 0 {
-        let error = "rows are not valid: --rejected FILE lists them";
+        let error = match in_file {
+            true => "rows are not valid: the file of --rejected has them",
+            false => "rows are not valid: --rejected FILE lists them",
+        };
         tracing::warn!(action = "check_bets", result = "fail", rows = count, error);
     }
 }

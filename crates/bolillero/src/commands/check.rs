@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use clap::Args;
 use lottery::DrawState;
-use lottery::text::shown_lines;
+use lottery::text::{counted, shown_lines};
 
 use super::progress;
 use super::stored::{Files, StoredIn, Summary};
@@ -14,7 +14,7 @@ use crate::exit::{Ending, printed};
 const EXAMPLES: &str = "\
 Examples:
   bolillero check --data ./data
-  bolillero check --store postgres://auditor@db1,db2/lottery?sslrootcert=ca.crt
+  bolillero check --store 'postgres://reader@db1,db2/lottery?sslrootcert=ca.crt'
   bolillero check --backup /mnt/backup/lottery
 
 Verifies every record, the hash chain, the rules of the lottery, and every index. Changes nothing.
@@ -48,7 +48,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
 }
 
 fn describe(summary: &Summary) -> String {
-    let segments = summary.files.as_ref().map(|files| format!(" in {} segments", files.segments));
+    let segments = summary
+        .files
+        .as_ref()
+        .map(|files| format!(" in {}", counted(files.segments, "segment", "segments")));
     let mut lines = vec![
         summary.reach().map_or("intact".to_owned(), |reach| format!("intact {reach}")),
         format!("records   {}{}", summary.records, segments.unwrap_or_default()),
@@ -66,24 +69,25 @@ fn describe(summary: &Summary) -> String {
             DrawState::Cancelled => "cancelled".to_owned(),
         };
         lines.push(format!(
-            "draw      {}: {state}; {} bets in {} batches; {} of {} agencies finished",
+            "draw      {}: {state}; {} in {}; {} of {} finished",
             draw.terms.name,
-            draw.bets,
-            draw.batches,
+            counted(draw.bets, "bet", "bets"),
+            counted(draw.batches, "batch", "batches"),
             draw.agencies_finished,
-            draw.terms.agencies.count()
+            counted(draw.terms.agencies.count(), "agency", "agencies")
         ));
     }
     let Files { torn_bytes, indexes_missing, .. } = summary.files.unwrap_or_default();
     if torn_bytes > 0 {
         lines.push(format!(
-            "note      {torn_bytes} bytes at the end are an incomplete write; they were never \
-             acknowledged, and the central removes them at its next start"
+            "note      {} at the end, of an incomplete write that was never acknowledged; the \
+             central removes it at its next start",
+            counted(torn_bytes, "byte", "bytes")
         ));
     }
     if indexes_missing > 0 {
         lines.push(format!(
-            "note      {indexes_missing} segments have no index yet; the central builds it"
+            "note      segments without an index yet: {indexes_missing}; the central builds it"
         ));
     }
     lines.push(String::new());

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use engine::Copier;
+use lottery::text::counted;
 
 use super::location::Location;
 use super::progress;
@@ -9,8 +10,8 @@ use crate::exit::{Ending, print};
 
 const EXAMPLES: &str = "\
 Examples:
-  bolillero copy --from ./data --to postgres://owner@db1,db2/lottery?sslrootcert=ca.crt
-  bolillero copy --from postgres://owner@db1,db2/lottery?sslrootcert=ca.crt --to ./data
+  bolillero copy --from ./data --to 'postgres://owner@db1,db2/lottery?sslrootcert=ca.crt'
+  bolillero copy --from 'postgres://owner@db1,db2/lottery?sslrootcert=ca.crt' --to ./data
 
 Order, times, the audit log and the chain stay as they are; at the end the copy is read again and
 compared. An interrupted copy continues when it is run again. Stop the centrals first: what they
@@ -51,13 +52,10 @@ pub(crate) fn run(args: &CopyArgs) -> Result<(), Ending> {
         let why = "the copy is not the same: others write to it, or its disk is damaged";
         return Err(Ending::Failed(anyhow::anyhow!(why)));
     }
-    let people = args.from.operators()?.read_settled()?;
-    let with_operators = match args.to.operators()?.put(people)? {
-        true => ", and the operators",
-        false => "",
-    };
+    let operators = args.from.operators()?.copy_to(&mut args.to.operators()?)?;
     print(&format!(
-        "copied and compared {} events{with_operators}\nledger    {id}\nchain     {}\n",
-        copied.records, end.chain
+        "copied and compared {}{operators}\nledger    {id}\nchain     {}\n",
+        counted(copied.records, "event", "events"),
+        end.chain
     ))
 }

@@ -24,8 +24,8 @@ Examples:
 
 --folder writes the bets in both formats, the winners once the draw has been made, and last of all
 manifest.json: the draw, and the length and SHA-256 of every file. CSV is for spreadsheets: =1+1
-becomes '=1+1. CSV with --raw, Parquet and JSON have the exact values. While the central runs, the bets are those
-up to the last whole decision; every file of --folder ends at the same one.";
+becomes '=1+1. CSV with --raw, Parquet and JSON have the exact values. While the central runs, the
+bets are those up to the last whole decision; every file of --folder ends at the same one.";
 
 /// Exports are readable by their owner only, as the ledger is.
 const NEW: How = How { force: false, mode: 0o600, durable: true };

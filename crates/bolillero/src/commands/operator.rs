@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use engine::Clock as _;
 use ledger::disk::make_folder;
-use ledger_postgres::{OperatorsChangeError, OperatorsTable};
+use ledger_postgres::{OperatorsChangeError, OperatorsTable, StoreError};
 use lottery::Timestamp;
 use operators::limits::PASSWORD_CHARS_MIN;
 use operators::{
@@ -37,7 +37,7 @@ Examples:
   bolillero operator token ana --label board --role viewer --days 90 --data ./data
   bolillero operator list --data ./data
   echo 'a long password' | bolillero operator password ana --password-stdin --data ./data
-  bolillero operator list --store postgres://central@db1,db2,db3/lottery?sslrootcert=ca.crt
+  bolillero operator list --store 'postgres://central@db1,db2,db3/lottery?sslrootcert=ca.crt'
 
 Changes apply from the next request on, also in a running central. Disabling an operator or changing
 a password logs the operator out and revokes their tokens. The central records each change, with
@@ -224,6 +224,17 @@ impl Kept {
         let table = OperatorsTable::open(&target);
         let table = table.map_err(|error| Ending::of_store(error, place.clone()))?;
         Ok(Self::Shared { table: Box::new(table), place })
+    }
+
+    /// Copies these operators to where there are none yet; returns what to say of it.
+    pub(super) fn copy_to(&mut self, target: &mut Self) -> Result<&'static str, Ending> {
+        let people = match self.read_settled() {
+            Err(why) if matches!(why.downcast_ref(), Some(StoreError::NotAllowed(_))) => {
+                return Ok(", without the operators, which this user may not read");
+            }
+            read => read?,
+        };
+        Ok(if target.put(people)? { ", and the operators" } else { "" })
     }
 
     /// Puts operators here if there are none yet; returns whether it did.

@@ -41,7 +41,7 @@ Examples:
     --data ./data --http 127.0.0.1:8080
 
   bolillero serve --listen 127.0.0.1:12345 --agencies 5 \\
-    --store postgres://central@db1,db2,db3/lottery?sslrootcert=ca.crt
+    --store 'postgres://central@db1,db2,db3/lottery?sslrootcert=ca.crt'
 
 A configuration file holds the same settings with _ for -:
   listen = \"127.0.0.1:12345\"

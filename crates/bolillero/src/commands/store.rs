@@ -11,12 +11,13 @@ use crate::random::secret_bytes;
 
 const EXAMPLES: &str = "\
 Examples:
-  bolillero store init --store postgres://owner@db1,db2/lottery?sslrootcert=ca.crt
-  bolillero store check --store postgres://central@db1,db2/lottery?sslrootcert=ca.crt
+  bolillero store init --store 'postgres://owner@db1,db2/lottery?sslrootcert=ca.crt'
+  bolillero store check --store 'postgres://central@db1,db2/lottery?sslrootcert=ca.crt'
 
 init creates the tables, or brings them to the version of this program, and grants rights to the
-roles bolillero_central and bolillero_auditor: run it as the owner of the database, before the
-centrals of a new version start. check changes nothing, and says what the centrals would find.";
+roles bolillero_central, bolillero_reader and bolillero_auditor: run it as the owner of the
+database, before the centrals of a new version start. check changes nothing, and says what the
+centrals would find.";
 
 /// The store, and what to do with it.
 #[derive(Args, Clone, Debug)]

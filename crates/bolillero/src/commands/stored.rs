@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use central::Zone;
 use clap::Args;
 use engine::{Chain, LedgerId, Record, StreamStart, Tip};
 use ledger::Fault;
@@ -280,9 +279,8 @@ impl Summary {
 
     /// Returns up to which record was read, if more may have been written since.
     pub(super) fn reach(&self) -> Option<String> {
-        let at = || Zone::default().format(self.at, "%Y-%m-%d %H:%M:%S").unwrap_or_default();
         self.beside.map(|beside| match self.records.checked_sub(1) {
-            Some(last) => format!("up to record {last}, at {}; {beside}", at()),
+            Some(last) => format!("up to record {last}, at {}; {beside}", self.at),
             None => format!("up to its start; {beside}"),
         })
     }

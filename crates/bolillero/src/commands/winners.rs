@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use exports::{Cells, winners_csv, winners_json};
-use lottery::text::shown_lines;
+use lottery::text::{counted, shown_lines};
 use lottery::{DrawState, DrawStatus, Winners};
 
 use super::stored::DrawArgs;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
     let (stored, draw) = args.draw.open()?;
     let DrawState::Drawn { number } = draw.state else {
         return Err(Ending::Failed(anyhow::anyhow!(
-            "the draw '{}' has not been made: {} of {} agencies have finished",
+            "the draw '{}' has not been made: agencies that have finished: {} of {}",
             draw.terms.name,
             draw.agencies_finished,
             draw.terms.agencies.count()
@@ -82,10 +82,10 @@ fn table(draw: &DrawStatus, number: u32, winners: &Winners) -> String {
         }
     }
     format!(
-        "draw {}, winning number {number}: {} winners among {} bets\n{table}\n",
+        "draw {}, winning number {number}: {} among {}\n{table}\n",
         draw.terms.name,
-        winners.count(),
-        draw.bets
+        counted(winners.count(), "winner", "winners"),
+        counted(draw.bets, "bet", "bets")
     )
 }
 

@@ -65,7 +65,7 @@ fn an_agency_that_is_stopped_says_what_is_left_to_do() {
     let mut sending = agency(1, &central.address, bets.file(1), &slowly);
     sending.wait_for_many("apuesta_enviada | result: success", 3);
     let ended = sending.terminate();
-    let of_all = format!("of {} are stored: run it again", bets.lines[&1].len());
+    let of_all = format!(" of {}; run it again", bets.lines[&1].len());
     assert_eq!(ended.code, Some(1));
     assert!(last(&ended.log).contains(&of_all), "{:#?}", ended.log);
     let mut waiting = agency(2, &central.address, bets.file(2), &[]);
@@ -277,6 +277,8 @@ fn rejected_rows_are_written_to_a_private_file_for_a_spreadsheet() {
     assert_eq!(mode & 0o777, 0o600);
     let listed = format!("{bets_text}:1: {date}");
     assert!(refused.log.contains(&listed), "{:#?}", refused.log);
+    let remedy = "the file of --rejected has them";
+    assert!(refused.log.iter().any(|line| line.ends_with(remedy)), "{:#?}", refused.log);
     // What is there is kept, and nothing is sent.
     let kept = agency(1, &central.address, &bets, &[&more[..], &["--skip-invalid"]].concat());
     let kept = kept.ended();

@@ -19,11 +19,28 @@ use crate::setting::Running;
 const HEAD: &str = "\
 # Metrics
 
-What `GET /metrics` of a central with `--http` answers, in Prometheus's text format: see
-[the API](api.md#health-and-metrics).
+What `GET /metrics` of a central with `--http` answers, in Prometheus's text format: see\n[the \
+API](api.md#health-and-metrics). A metric or a label's value may be absent as long as there is \
+nothing to tell: nodes without\na shared store, expiry without TLS, the disk without a folder, a \
+reason that was never given. A histogram `NAME` is told as\n`NAME_bucket` by upper bound (`le`), \
+`NAME_sum` and `NAME_count`.
 
 | metric | type | labels | what |
 |---|---|---|---|
+";
+
+const LABELS: &str = "
+| label | values |
+|---|---|
+| `result` | `accepted`, `repeated` (stored before), `refused` |
+| `reason` | of refused batches: [the code](protocol.md#codes), such as `bad_bets` |
+| `le` | the upper bound, in seconds or events; `+Inf` counts all |
+| `identity` | `certified` by a certificate, or `claimed` without TLS |
+| `state` of nodes | `this`, `alive`, `away`, `unknown` |
+| `state` of draws | `announced`, `cancelled`, `open`, `closed`, `drawn`, `published` |
+| `draw` | the draw's name |
+| `of` | `central`, `authority`, `revocations` |
+| `name` | whose certificate or list it is |
 ";
 
 /// Watches certificates that expire, as a central with TLS does.
@@ -80,6 +97,6 @@ async fn the_copy_of_the_metrics_is_up_to_date() {
     let _copying = begun_stream(day.central.port, &standby, path).await;
     let metrics = day.central.get(&As::default(), "/metrics").await.body;
     let rows = metrics.split("# HELP ").skip(1).map(row);
-    let document = HEAD.to_owned() + &rows.collect::<String>();
+    let document = HEAD.to_owned() + &rows.collect::<String>() + LABELS;
     expect_file!["../../../../docs/reference/metrics.md"].assert_eq(&document);
 }

@@ -16,6 +16,7 @@ use crate::target::Target;
 pub struct OperatorsTable {
     runtime: Runtime,
     session: Session,
+    host: String,
 }
 
 impl OperatorsTable {
@@ -25,18 +26,18 @@ impl OperatorsTable {
     /// When no server can be written to, or it has no ledger that this program knows.
     pub fn open(target: &Target) -> Result<Self, StoreError> {
         let runtime = runtime()?;
-        let (Primary { session, .. }, _) = runtime.block_on(schema::opened(target))?;
-        Ok(Self { runtime, session })
+        let (Primary { session, host, .. }, _) = runtime.block_on(schema::opened(target))?;
+        Ok(Self { runtime, session, host })
     }
 
     /// Reads the operators.
     ///
     /// # Errors
-    /// When they can't be read.
+    /// When they can't be read, or the user of the URL may not.
     pub fn read(&mut self) -> Result<People, StoreError> {
-        let Self { runtime, session } = self;
+        let Self { runtime, session, host } = self;
         let asked = session.ask(async |client| client.query_one(READ, &[]).await);
-        let row = runtime.block_on(asked).map_err(|error| StoreError::Away(error.to_string()))?;
+        let row = runtime.block_on(asked).map_err(|error| StoreError::of(host, &error))?;
         let document = Document::read(&row).map_err(StoreError::Damaged)?;
         Ok(Arc::unwrap_or_clone(document.people))
     }
@@ -49,7 +50,7 @@ impl OperatorsTable {
         &mut self,
         change: impl FnOnce(&People) -> Result<People, E>,
     ) -> Result<(), OperatorsChangeError<E>> {
-        let Self { runtime, session } = self;
+        let Self { runtime, session, .. } = self;
         runtime.block_on(replace(session, change))
     }
 }

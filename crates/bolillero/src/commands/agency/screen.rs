@@ -51,39 +51,45 @@ impl Screen {
     /// Prints a line, unless the screen is silent.
     pub(super) fn say(&self, line: &str) {
         if !self.silent {
-            print(line);
+            self.print(line);
         }
     }
 
-    /// Prints how many rows were not sent, even if the screen is silent: nothing else tells it.
+    /// Prints how many rows are not sent, even if the screen is silent: nothing else tells it.
     pub(super) fn say_unsent(&self, rows: u64) {
         let unsent = self
             .language
-            .t("Filas no válidas que no se enviaron:", "Invalid rows that were not sent:");
-        print(&format!("{unsent} {rows}"));
+            .t("Filas no válidas que no se envían:", "Invalid rows that are not sent:");
+        self.print(&format!("{unsent} {rows}"));
     }
 
-    /// Lists the first rejected rows of `count`.
-    pub(super) fn list(&self, rows: &[RowFault], count: u64) {
+    /// Lists the first invalid rows of `count`; the file of --rejected has all, if one is written.
+    pub(super) fn list(&self, rows: &[RowFault], count: u64, in_file: bool) {
         let listed = rows.iter().take(ROWS_MAX);
         listed.for_each(|row| self.say(&row.text(self.language)));
         let unlisted = count.saturating_sub(ROWS_MAX as u64);
         if unlisted > 0 {
-            self.say(&format!(
-                "{} {unlisted}; {}",
-                self.language.t("Otras filas no válidas:", "Other invalid rows:"),
-                self.language.t(
+            let all = match in_file {
+                true => self.language.t(
+                    "el archivo de --rejected las tiene todas",
+                    "the file of --rejected has all of them",
+                ),
+                false => self.language.t(
                     "--rejected ARCHIVO las escribe todas",
-                    "--rejected FILE writes all of them"
-                )
-            ));
+                    "--rejected FILE writes all of them",
+                ),
+            };
+            let others = self.language.t("Otras filas no válidas:", "Other invalid rows:");
+            self.say(&format!("{others} {unlisted}; {all}"));
         }
     }
-}
 
-/// Prints a line. One that can't be printed is lost: the run goes on without it.
-fn print(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", shown_lines(line));
+    /// Prints a line above the bars. One that can't be printed is lost: the run goes on without it.
+    fn print(&self, line: &str) {
+        self.bars.suspend(|| {
+            let _ = writeln!(io::stderr(), "{}", shown_lines(line));
+        });
+    }
 }
 
 impl ShownProgress {

@@ -38,3 +38,4 @@ mod standby;
 mod stored_names;
 mod times;
 mod tls;
+mod upgrade;

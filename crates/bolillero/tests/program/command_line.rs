@@ -517,10 +517,7 @@ fn several_draws_of_a_ledger_are_selected_by_name() {
     assert_eq!(run_well(&[&csv[..], &["lunes"]].concat()), "agency,document\n1,1\n");
     assert_eq!(run_well(&[&csv[..], &["martes"]].concat()), "agency,document\n1,2\n");
     let table = run_well(&["winners", "--data", data, "--draw", "martes"]);
-    assert!(
-        table.starts_with("draw martes, winning number 7: 1 winners among 2 bets\n"),
-        "{table}"
-    );
+    assert!(table.starts_with("draw martes, winning number 7: 1 winner among 2 bets\n"), "{table}");
     let serve = ["serve", "--listen", "127.0.0.1:0", "--data", data, "--agencies", "2"];
     refused(&[&serve[..], &["--draw", "lunes"]].concat(), 1, &["lunes", "agencies 1 ", "0-9999"]);
 }

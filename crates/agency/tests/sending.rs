@@ -356,11 +356,7 @@ async fn send_winners(line: &mut Line, winners: &[&str]) {
 #[tokio::test]
 async fn winners_among_the_stored_bets_arrive_though_the_rest_came_too_late() {
     for (state, stored, lines) in [
-        (
-            DrawState::AgencyFinished,
-            2,
-            "lines 1 to 4 (4 bets) take part, and lines 5 to 5 (1 bets)",
-        ),
+        (DrawState::AgencyFinished, 2, "lines 1 to 4 (4 bets) take part, and lines 5 to 5 (1 bet)"),
         (DrawState::Closed, 0, "nothing takes part, and lines 1 to 5 (5 bets)"),
         (DrawState::Drawn, 1, "lines 1 to 2 (2 bets) take part, and lines 3 to 5 (3 bets)"),
     ] {

@@ -184,10 +184,7 @@ mod tests {
         let known = known.map(|name| format!("BOLILLERO_{name}")).into();
         for (unknown, expected) in [
             ("BOLILLERO_DATE", " (did you mean BOLILLERO_DATA?)"),
-            (
-                "BOLILLERO_WINNER_WAIT",
-                " (did you mean BOLILLERO_WINNERS_WAIT or BOLILLERO_WINNING_NUMBER?)",
-            ),
+            ("BOLILLERO_WINNER_WAIT", " (did you mean BOLILLERO_WINNERS_WAIT?)"),
             ("BOLILLERO_COLOR", ""),
         ] {
             assert_eq!(meant(unknown, &known), expected);

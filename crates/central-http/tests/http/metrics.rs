@@ -19,10 +19,10 @@ use crate::setting::Running;
 const HEAD: &str = "\
 # Metrics
 
-What `GET /metrics` of a central with `--http` answers, in Prometheus's text format: see\n[the \
-API](api.md#health-and-metrics). A metric or a label's value may be absent as long as there is \
-nothing to tell: nodes without\na shared store, expiry without TLS, the disk without a folder, a \
-reason that was never given. A histogram `NAME` is told as\n`NAME_bucket` by upper bound (`le`), \
+What `GET /metrics` of a central with `--http` answers, in Prometheus's text format: see
+[the API](api.md#health-and-metrics). A metric or a label's value may be absent as long as there is
+nothing to tell: nodes without a shared store, expiry without TLS, the disk without a folder, a
+reason that was never given. A histogram `NAME` is told as `NAME_bucket` by upper bound (`le`),
 `NAME_sum` and `NAME_count`.
 
 | metric | type | labels | what |

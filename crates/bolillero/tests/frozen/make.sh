@@ -87,6 +87,5 @@ wait "${selling[@]}"
 kill "$central"
 wait "$central"
 "$BOLILLERO" check --data data >check.txt
-"$BOLILLERO" winners --data data --draw nocturna >winners.txt
 "$BOLILLERO" audit --data data >audit.txt
 "$BOLILLERO" backup --data data --to backup >/dev/null 2>&1

@@ -64,15 +64,19 @@ ask ana POST draws '{"name": "matutina", "numbers": {"min": 0, "max": 99}}'
 ask ana POST draws/1/cancel '{"why": "twice"}'
 ask ana POST draws '{"name": "nocturna", "numbers": {"min": 0, "max": 9999}}'
 ask ana POST draws/2/open '{}'
-"$BOLILLERO" generate --agencies 2 --bets 4000 --out bets >/dev/null
+"$BOLILLERO" generate --agencies 2 --bets 4000 --out "$temporary/bets" >/dev/null
+# No file of bets that ends in .csv is in the repository.
+for number in 1 2; do
+    cp "$temporary/bets/agency-$number.csv" "bets-$number.txt"
+done
 for number in 1 2; do
     "$BOLILLERO" agency --config agency.toml --id "$number" --central "$agencies" --draw nocturna \
-        --bets "bets/agency-$number.csv" >"winners-$number.txt" 2>/dev/null &
+        --bets "bets-$number.txt" >"winners-$number.txt" 2>/dev/null &
     selling[number]=$!
 done
 until ask ana GET draws/2 && grep -q '"agencies_finished":2' "$temporary/answer"; do sleep 0.1; done
 ask ana POST draws/2/close '{}'
-number=$(head -n 1 bets/agency-1.csv | sed 's/.*,0*\(.\)/\1/')
+number=$(head -n 1 bets-1.txt | sed 's/.*,0*\(.\)/\1/')
 ask ana POST draws/2/number '{"number": 1}'
 ask ana PUT draws/2/number '{"number": 2}'
 ask bea POST draws/2/number '{"number": 2}'

@@ -70,7 +70,7 @@ fn what_older_releases_wrote_is_read_and_continued() {
         let more = ["--config", str(&settings), "--http", "127.0.0.1:0"];
         let mut central = Central::start(&data, "127.0.0.1:0", &more);
         for number in 1..=2_u32 {
-            let bets = release.join(format!("bets/agency-{number}.csv"));
+            let bets = release.join(format!("bets-{number}.txt"));
             let settings = release.join("agency.toml");
             let more = ["--config", str(&settings), "--draw", "nocturna"];
             let ended = agency(number, &central.address, &bets, &more).ended();

@@ -130,8 +130,8 @@ mod tests {
         let cases = [
             (String::new(), "EOF"),
             (good[..good.len() / 2].to_owned(), "EOF"),
-            (changed("\"format\": 1", "\"format\": 2"), "its format is 2"),
-            (changed("\"format\": 1", "\"format\": 2, \"new\": 3"), "its format is 2"),
+            (changed("\"format\": 1", "\"format\": 2"), "it has format 2"),
+            (changed("\"format\": 1", "\"format\": 2, \"new\": 3"), "it has format 2"),
             (changed("\"format\": 1", "\"format\": 1, \"new\": 3"), "unknown field `new`"),
             (changed("\"disabled\"", "\"disable\""), "unknown field `disable`"),
             (changed("\"role\": \"admin\"", "\"role\": \"root\""), "'root' is no role"),

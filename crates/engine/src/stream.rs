@@ -16,7 +16,7 @@
 //! |---|---|
 //! | 24 | u64 sequence, u64 time, u16 kind, u16 left, u16 length of the head, u16 0: what the chain covers |
 //! | 4 | n, length of the body |
-//! | 4 | the feature that is needed to read it ([`feature_of`](crate::feature_of)) |
+//! | 4 | the feature that is needed to read it ([`feature_of`]) |
 //! | 32 | chain |
 //! | n | body: head, then tail ([`Body`](crate::Body)) |
 //!

@@ -12,7 +12,7 @@ pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
 pub(crate) const METRICS_DRAWS_MAX: usize = 20;
 
 /// How often the operators' file is looked at for changes made on the command line.
-pub(crate) const COMMAND_LINE_LOOK_TIME: Duration = Duration::from_secs(1);
+pub(crate) const COMMAND_LINE_LOOK_TIME: Duration = Duration::from_secs(2);
 
 /// How often the board is refreshed.
 pub(crate) const BOARD_LOOK_TIME: Duration = Duration::from_secs(1);

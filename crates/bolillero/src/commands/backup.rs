@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use central::Zone;
 use clap::Args;
 use engine::{Chain, LedgerId, Record, StreamStart, Tip};
 use lottery::Event;
@@ -253,8 +252,7 @@ impl Done {
 
 /// Returns what an auditor keeps of a ledger: up to where it goes, its id and its chain.
 pub(super) fn anchor(id: LedgerId, end: Tip) -> String {
-    let at = Zone::default().format(end.at, "%Y-%m-%d %H:%M:%S").unwrap_or_default();
-    let last = if end.at.0 > 0 { format!(", the last at {at}") } else { String::new() };
+    let last = if end.at.0 > 0 { format!(", the last at {}", end.at) } else { String::new() };
     format!("records   {}{last}\nledger    {id}\nchain     {}\n", end.sequence, end.chain)
 }
 

@@ -41,7 +41,7 @@ Examples:
 
 Changes apply from the next request on, also in a running central. Disabling an operator or changing
 a password logs the operator out and revokes their tokens. The central records each change, with
-the user of this machine who made it and its time, within a second or when it starts.";
+the user of this machine who made it and its time, within two seconds or when it starts.";
 
 /// Where the operators are, and what to do with them.
 #[derive(Args, Clone, Debug)]

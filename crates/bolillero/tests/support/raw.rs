@@ -2,11 +2,26 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
 
 use super::PATIENCE;
 
 /// A connection to the central.
 pub struct Raw(pub TcpStream);
+
+/// An agency that sends batches until it is stopped or dropped.
+pub struct Load {
+    progress: Arc<Progress>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Progress {
+    acknowledged: AtomicU32,
+    is_stopped: AtomicBool,
+}
 
 /// A decoded ERROR message.
 #[derive(Debug, PartialEq, Eq)]
@@ -141,5 +156,54 @@ impl Raw {
         let mut bytes = vec![0; len];
         self.0.read_exact(&mut bytes).unwrap();
         bytes
+    }
+}
+
+impl Load {
+    const BETS_OF_BATCH: u32 = 20;
+
+    pub fn start(address: &str) -> Self {
+        let progress = Arc::new(Progress::default());
+        let (mut agency, sent) = (Raw::connect(address), progress.clone());
+        let thread = thread::spawn(move || {
+            let mut chunks = 0..;
+            while let Some(chunk) = chunks.next().filter(|_| !sent.is_stopped()) {
+                let bet = |bet| format!("Ana|Paz|{chunk}{bet:02}|2000-01-01|8");
+                let texts: Vec<_> = (0..Self::BETS_OF_BATCH).map(bet).collect();
+                let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+                agency.send(&bets(1, chunk, &texts)).expect(&ack(chunk));
+                sent.acknowledged.store(chunk + 1, Ordering::Release);
+            }
+        });
+        Self { progress, thread: Some(thread) }
+    }
+
+    /// Returns how many bets were acknowledged until now.
+    pub fn bets(&self) -> usize {
+        (self.batches() * Self::BETS_OF_BATCH) as usize
+    }
+
+    /// Returns how many batches were acknowledged until now.
+    pub fn batches(&self) -> u32 {
+        self.progress.acknowledged.load(Ordering::Acquire)
+    }
+
+    /// Ends the load; returns how many bets were acknowledged in all.
+    pub fn stop(mut self) -> usize {
+        self.progress.is_stopped.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap();
+        self.bets()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.progress.is_stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Progress {
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
     }
 }

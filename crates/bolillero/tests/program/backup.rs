@@ -95,7 +95,7 @@ fn a_backup_beside_a_central_under_load_has_all_that_was_acknowledged_before_it(
     let place = Place::new();
     let central = start(&place.data, "first");
     let to = place.path("backup");
-    let load = Load::start(&central.address);
+    let mut load = Load::start(&central.address);
     for round in 1..=4 {
         let before = load.bets();
         let printed = place.back_up(&to);
@@ -129,7 +129,7 @@ fn a_backup_beside_a_central_under_load_has_all_that_was_acknowledged_before_it(
     assert_eq!(exported(&restored), exported(&place.data));
     // The restored ledger goes on.
     let central = start(&restored, "first");
-    let next = acknowledged.into_inner();
+    let next = load.batches();
     let mut agency = Raw::connect(&central.address);
     agency.send(&bets(1, next, &["Ana|Paz|1|2000-01-01|7"])).expect(&ack(next));
     assert_eq!(central.process.terminate().code, Some(0));

@@ -39,7 +39,7 @@ fn each_command_reads_a_sound_prefix_beside_a_central_under_load() {
     assert_eq!(central.process.terminate().code, Some(0));
 
     let central = start(&data, "second");
-    let load = Load::start(&central.address);
+    let mut load = Load::start(&central.address);
     let mut exports = Vec::new();
     let mut audits = Vec::new();
     for round in 0..ROUNDS {
@@ -62,7 +62,7 @@ fn each_command_reads_a_sound_prefix_beside_a_central_under_load() {
         let bets = &manifest["draw"]["bets"];
         assert!(manifest["files"].as_array().unwrap().iter().all(|it| it["rows"] == *bets));
     }
-    let acknowledged = load.stop();
+    load.stop();
     assert!(exports[0].len() < exports[ROUNDS - 1].len(), "the central went on meanwhile");
     assert_eq!(central.process.terminate().code, Some(0));
 
@@ -70,7 +70,7 @@ fn each_command_reads_a_sound_prefix_beside_a_central_under_load() {
     assert!(checked.starts_with("intact\n"), "{checked}");
     let all = run_well(&["export", "--draw", "second", "--data", str(&data)]);
     let rows = all.lines().count() - 1;
-    assert_eq!(rows, acknowledged);
+    assert_eq!(rows, load.bets());
     assert!(exports.iter().all(|exported| all.starts_with(exported)));
     let all = run_well(&["audit", "--data", str(&data)]);
     assert!(audits.iter().all(|audited| all.starts_with(audited)));

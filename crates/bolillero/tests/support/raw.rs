@@ -188,11 +188,10 @@ impl Load {
         self.progress.acknowledged.load(Ordering::Acquire)
     }
 
-    /// Ends the load; returns how many bets were acknowledged in all.
-    pub fn stop(mut self) -> usize {
+    /// Ends the load once the last batch is acknowledged.
+    pub fn stop(&mut self) {
         self.progress.is_stopped.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
-        self.bets()
     }
 }
 

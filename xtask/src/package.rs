@@ -18,6 +18,7 @@ use crate::program::run as printed;
 use crate::steps::{BUILD_DIST, cargo, dist_program, root, target};
 
 const UNIT: &str = "usr/lib/systemd/system/bolillero.service";
+const STANDBY: &str = "usr/share/doc/bolillero/standby.conf";
 const SETTINGS: &str = "etc/bolillero/central.toml";
 const DATA: &str = "var/lib/bolillero";
 /// The most exposure that `systemd-analyze security` may find, in tenths.
@@ -87,6 +88,7 @@ impl Program {
         put(&files, "usr/share/doc/bolillero/copyright", licences, 0o644)?;
         for (from, to, mode) in [
             ("deploy/bolillero.service", UNIT, 0o644),
+            ("deploy/standby.conf", STANDBY, 0o644),
             ("deploy/debian/sysusers.conf", "usr/lib/sysusers.d/bolillero.conf", 0o644),
             ("deploy/debian/tmpfiles.conf", "usr/lib/tmpfiles.d/bolillero.conf", 0o644),
             ("CHANGELOG.md", "usr/share/doc/bolillero/CHANGELOG.md", 0o644),
@@ -201,8 +203,9 @@ fn verify_unit(system: &Path) -> anyhow::Result<()> {
     let output = verify.arg("bolillero.service").output()?;
     let found = String::from_utf8_lossy(&output.stderr).into_owned();
     let of_a_line = |line: &str| {
-        let place = line.split_once("bolillero.service:");
-        place.is_some_and(|(_, at)| at.starts_with(|c: char| c.is_ascii_digit()))
+        let places = [".service:", "standby.conf:"].map(|file| line.split_once(file));
+        let mut places = places.iter().flatten();
+        places.any(|(_, at)| at.starts_with(|c: char| c.is_ascii_digit()))
     };
     ensure!(!found.lines().any(of_a_line), "{found}");
     Ok(())
@@ -236,6 +239,10 @@ fn install(package: &Path, next: &Path, system: &Path) -> anyhow::Result<()> {
     let wanted = "etc/systemd/system/multi-user.target.wants/bolillero.service";
     ensure!(!has(wanted), "the service is enabled by its installation");
     verify_unit(system)?;
+    let drop_in = "etc/systemd/system/bolillero.service.d/standby.conf";
+    put(system, drop_in, fs::read(system.join(STANDBY))?, 0o644)?;
+    verify_unit(system).context("as a standby")?;
+    fs::remove_file(system.join(drop_in))?;
     let installed = Program { path: system.join("usr/bin/bolillero") };
     installed.prints(&["demo"]).context("the installed program plays no day")?;
 

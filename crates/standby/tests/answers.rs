@@ -6,12 +6,16 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use engine::conformance::{TestClock, wait};
-use engine::{Chain, Engine, LedgerId, Link, Log, MemoryLog, Record, StreamStart, StreamWriter};
+use engine::{
+    Chain, Engine, Entry, Gone, LedgerId, Link, Log, MemoryLog, News, Reader, Record, Recovered,
+    StreamStart, StreamWriter,
+};
 use lottery::{
     Agencies, AgencyId, Batch, Bets, ChunkId, DrawId, DrawName, DrawTerms, Event, NumberRange,
     SealedNumber, Timestamp,
@@ -28,18 +32,52 @@ const ID: LedgerId = LedgerId([7; 16]);
 struct Kept {
     log: Mutex<Option<MemoryLog>>,
     operators: Mutex<Option<People>>,
+    /// How many commits find no room.
+    full: Arc<AtomicUsize>,
+}
+
+/// A log that has no room for its next commits.
+struct FullLog {
+    log: MemoryLog,
+    full: Arc<AtomicUsize>,
 }
 
 impl Place for Kept {
     fn open(&self, id: LedgerId) -> Result<Box<dyn Log>, String> {
         let log = MemoryLog::new(id);
         *self.log.lock().unwrap() = Some(log.clone());
-        Ok(Box::new(log))
+        Ok(Box::new(FullLog { log, full: Arc::clone(&self.full) }))
     }
 
     fn keep(&self, operators: People) -> Result<(), String> {
         *self.operators.lock().unwrap() = Some(operators);
         Ok(())
+    }
+}
+
+impl Log for FullLog {
+    fn recover(&mut self) -> Result<Recovered, Gone> {
+        self.log.recover()
+    }
+
+    fn begin(&mut self, news: &mut dyn FnMut(&Event, Timestamp)) -> Result<News, Gone> {
+        self.log.begin(news)
+    }
+
+    fn room_for(&self, first: usize) -> usize {
+        self.log.room_for(first)
+    }
+
+    fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
+        let less = |full: usize| full.checked_sub(1);
+        match self.full.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            Ok(_) => Err(Gone::Full("the disk is full".to_owned())),
+            Err(_) => self.log.commit(group),
+        }
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.log.reader()
     }
 }
 
@@ -141,8 +179,12 @@ impl Server {
 
     /// Follows it until the copy has caught up and the operators are kept, or it ends.
     async fn followed(&self) -> (Arc<Kept>, Vec<State>, Result<(), FollowError>) {
+        self.followed_to(Kept::default()).await
+    }
+
+    async fn followed_to(&self, kept: Kept) -> (Arc<Kept>, Vec<State>, Result<(), FollowError>) {
         let (address, token) = (self.address.parse().unwrap(), Secret::from_random([1; 32]));
-        let (source, kept) = (Source { address, tls: None, token }, Arc::<Kept>::default());
+        let (source, kept) = (Source { address, tls: None, token }, Arc::new(kept));
         let (sender, told): (Sender<State>, Receiver<State>) = channel();
         let shutdown = CancellationToken::new();
         let ending = shutdown.clone();
@@ -224,6 +266,23 @@ async fn nothing_is_stored_of_what_is_no_part_of_the_ledger_and_the_standby_asks
     for done in followed {
         done.await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_the_standby_says_so_and_goes_on_once_there_is() {
+    let server = Server::start(Vec::new(), Vec::new());
+    // The one that opens the copy, and that of its first records.
+    let kept = Kept { full: Arc::new(2.into()), ..Kept::default() };
+    let (kept, told, ended) = server.followed_to(kept).await;
+    assert_eq!(ended, Ok(()));
+    let lost = told.iter().filter_map(|it| match it {
+        State::RecordsLost(error) => Some(error.as_str()),
+        _ => None,
+    });
+    // A reason is told once.
+    let lost: Vec<_> = lost.collect();
+    assert_eq!(lost, ["the target: the log has no room: the disk is full"], "{told:?}");
+    check_copy(&kept);
 }
 
 #[tokio::test(flavor = "multi_thread")]

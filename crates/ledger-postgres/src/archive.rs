@@ -6,16 +6,14 @@
 use std::cell::RefCell;
 
 use engine::{Chain, LedgerId, Record, StreamStart, Tip};
-use lottery::{
-    BatchSummary, ChunkDigest, DrawStatus, Draws, Event, StoredBatch, StoredEvent, Timestamp,
-};
+use lottery::{BatchSummary, DrawStatus, Draws, Event, StoredBatch, StoredEvent, Timestamp};
 use tokio::runtime::Runtime;
 use tokio_postgres::Row;
 
 use crate::error::StoreError;
 use crate::limits::{BATCHES_PAGE_MAX, EVENTS_PAGE_MAX, READING_TIME_MAX};
 use crate::primary::Primary;
-use crate::rows::{self, AuditRow, EVENT_COLUMNS, End, ReadEvent, signed};
+use crate::rows::{self, AuditRow, BETS_COLUMN, EVENT_COLUMNS, End, ReadEvent, signed};
 use crate::schema;
 use crate::session::{Session, runtime};
 use crate::target::Target;
@@ -30,9 +28,8 @@ pub struct Archive {
     chain: Chain,
 }
 
-/// The columns that are read beside those of every event.
-const WITH_BETS: &str =
-    ", CASE WHEN kind = 2 THEN body END, keys, action, author, arguments::text, reason";
+/// The columns that are verified, behind those of an event and its bets.
+const VERIFIED_COLUMNS: &str = ", keys, action, author, arguments::text, reason";
 
 /// A summary of a store that was read and found sound.
 #[derive(Debug)]
@@ -136,13 +133,13 @@ impl Archive {
         with_bets: bool,
         mut visit: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<Summary, E> {
-        let (bets, page_max) = match with_bets {
-            true => (WITH_BETS, BATCHES_PAGE_MAX),
-            false => ("", EVENTS_PAGE_MAX),
+        let (bets, verified, page_max) = match with_bets {
+            true => (BETS_COLUMN, VERIFIED_COLUMNS, BATCHES_PAGE_MAX),
+            false => ("", "", EVENTS_PAGE_MAX),
         };
         let query = format!(
-            "SELECT {EVENT_COLUMNS}{bets} FROM event WHERE sequence >= $1 AND sequence < $2 \
-             ORDER BY sequence LIMIT {page_max}"
+            "SELECT {EVENT_COLUMNS}{bets}{verified} FROM event WHERE sequence >= $1 \
+             AND sequence < $2 ORDER BY sequence LIMIT {page_max}"
         );
         let (mut draws, mut at) = (Draws::default(), Timestamp(0));
         let (mut chain, mut next) = (start.chain, start.sequence);
@@ -153,7 +150,8 @@ impl Archive {
                 return Err(StoreError::Damaged(missing).into());
             }
             for row in &page {
-                let read = checked(row, next, chain).map_err(StoreError::Damaged)?;
+                let read = ReadEvent::following(row, next, Some(chain));
+                let read = read.map_err(StoreError::Damaged)?;
                 let StoredEvent { event, at: decided, .. } = &read.stored;
                 if start.sequence == 0 {
                     draws.replay(event, *decided).map_err(|why| {
@@ -164,7 +162,7 @@ impl Archive {
                 let damaged = |why| StoreError::Damaged(format!("event {next}: {why}"));
                 let text = match event {
                     _ if !with_bets => "",
-                    Event::BatchAccepted(batch) => bets_in(row, batch).map_err(damaged)?,
+                    Event::BatchAccepted(batch) => verified_bets(row, batch).map_err(damaged)?,
                     other => {
                         expect_audit_row(row, other).map_err(damaged)?;
                         ""
@@ -191,24 +189,10 @@ impl Archive {
     }
 }
 
-fn checked(row: &Row, expected: u64, chain: Chain) -> Result<ReadEvent, String> {
-    let read = ReadEvent::of(row)?;
-    if read.stored.sequence != expected {
-        return Err(format!("event {expected} is missing"));
-    }
-    read.continues(chain)?;
-    Ok(read)
-}
-
 /// Returns the bets of a batch, which must be those of its digest, its count and its keys.
-fn bets_in<'a>(row: &'a Row, of: &BatchSummary) -> Result<&'a str, String> {
-    let text = |error: tokio_postgres::Error| error.to_string();
-    let bytes: &[u8] = row.try_get(12).map_err(text)?;
-    let keys: Vec<i32> = row.try_get(13).map_err(text)?;
-    let bets = std::str::from_utf8(bytes).map_err(|_| "bets that are not UTF-8")?;
-    if ChunkDigest::of(bets) != of.digest {
-        return Err("the bets are not those that were stored".to_owned());
-    }
+fn verified_bets<'a>(row: &'a Row, of: &BatchSummary) -> Result<&'a str, String> {
+    let bets = rows::bets_in(row, of)?;
+    let keys: Vec<i32> = row.try_get(13).map_err(|error| error.to_string())?;
     let batch = StoredBatch { draw: of.draw, agency: of.agency, chunk: of.chunk, text: bets };
     let expected = batch.bets().map(|bet| bet.map(|(_, bet)| rows::key_of(&bet)));
     let expected: Result<Vec<_>, _> = expected.collect();

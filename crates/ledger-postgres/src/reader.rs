@@ -8,15 +8,15 @@ use std::ops::ControlFlow;
 
 use engine::{Chain, LedgerId, Reader, Record};
 use lottery::{
-    AgencyId, AuditSpan, BatchSummary, Bet, BetName, ChunkDigest, ChunkId, DrawId, Event,
-    StoredBatch, StoredEvent, WinningResult,
+    AgencyId, AuditSpan, Bet, BetName, ChunkDigest, ChunkId, DrawId, Event, StoredBatch,
+    StoredEvent, WinningResult,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::connections::Connections;
 use crate::limits::{BATCHES_PAGE_MAX, EVENTS_PAGE_MAX};
-use crate::rows::{self, EVENT_COLUMNS, ReadEvent, keys_of, signed};
+use crate::rows::{self, BETS_COLUMN, EVENT_COLUMNS, ReadEvent, keys_of, signed};
 use crate::store::Durable;
 
 /// Reads durable events on connections of its own.
@@ -24,9 +24,6 @@ pub(crate) struct PostgresReader {
     durable: Durable,
     connections: Connections,
 }
-
-/// The text of a batch, beside the columns of every event.
-const WITH_TEXT: &str = ", CASE WHEN kind = 2 THEN body END";
 
 const BATCH_COLUMNS: &str = "sequence, agency, chunk, digest, body";
 
@@ -64,42 +61,18 @@ impl PostgresReader {
     }
 }
 
-/// Reads an event, which must be the `expected` one and continue the chain, if that is known.
-fn continuing(row: &Row, expected: u64, before: Option<Chain>) -> Result<ReadEvent, String> {
-    let read = ReadEvent::of(row)?;
-    if read.stored.sequence != expected {
-        return Err(format!("event {expected} is missing"));
-    }
-    before.map_or(Ok(()), |before| read.continues(before))?;
-    Ok(read)
-}
-
 /// Reads a row of [`BATCH_COLUMNS`].
 fn batch_in(row: &Row, draw: DrawId) -> Result<StoredBatch<'_>, String> {
     let failed = |error: tokio_postgres::Error| error.to_string();
     let sequence: i64 = row.try_get(0).map_err(failed)?;
-    let wrong = |what: &str| format!("event {sequence}: {what}");
+    let wrong = |what: String| format!("event {sequence}: {what}");
     let number = |at: usize| {
         let wide: i64 = row.try_get(at).map_err(failed)?;
-        u32::try_from(wide).map_err(|_| wrong("a number out of range"))
+        u32::try_from(wide).map_err(|_| wrong("a number out of range".to_owned()))
     };
     let digest = ChunkDigest(rows::digest(row.try_get(3).map_err(failed)?)?);
-    let text = std::str::from_utf8(row.try_get(4).map_err(failed)?);
-    let text = text.map_err(|_| wrong("bets that are not UTF-8"))?;
-    if ChunkDigest::of(text) != digest {
-        return Err(wrong("the bets are not those that were stored"));
-    }
+    let text = rows::bets_of(row.try_get(4).map_err(failed)?, digest).map_err(wrong)?;
     Ok(StoredBatch { draw, agency: AgencyId(number(1)?), chunk: ChunkId(number(2)?), text })
-}
-
-/// Returns the text of a batch in a row that has it, which must be that of its digest.
-fn text_in<'a>(row: &'a Row, of: &BatchSummary) -> Result<&'a str, String> {
-    let text = std::str::from_utf8(row.try_get(12).map_err(|error| error.to_string())?);
-    let text = text.map_err(|_| "bets that are not UTF-8".to_owned())?;
-    match ChunkDigest::of(text) == of.digest {
-        true => Ok(text),
-        false => Err("the bets are not those that were stored".to_owned()),
-    }
 }
 
 impl Reader for PostgresReader {
@@ -113,7 +86,7 @@ impl Reader for PostgresReader {
         visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
     ) -> Result<(), String> {
         let query = format!(
-            "SELECT {EVENT_COLUMNS}{WITH_TEXT} FROM event WHERE sequence >= $1 \
+            "SELECT {EVENT_COLUMNS}{BETS_COLUMN} FROM event WHERE sequence >= $1 \
              AND sequence < $2 ORDER BY sequence LIMIT {BATCHES_PAGE_MAX}"
         );
         let end = self.durable.tip().sequence;
@@ -127,20 +100,16 @@ impl Reader for PostgresReader {
                     return Err(format!("event {next} is missing of {end}"));
                 }
                 for row in &page {
-                    let ReadEvent { stored, chain, link, .. } = &continuing(row, next, before)?;
-                    (next, before) = (next + 1, Some(*chain));
-                    let StoredEvent { sequence, at, event } = stored;
-                    let text = match event {
-                        Event::BatchAccepted(batch) => {
-                            text_in(row, batch).map_err(|why| format!("event {sequence}: {why}"))?
-                        }
+                    let read = ReadEvent::following(row, next, before)?;
+                    let text = match &read.stored.event {
+                        Event::BatchAccepted(batch) => rows::bets_in(row, batch)
+                            .map_err(|why| format!("event {next}: {why}"))?,
                         _ => "",
                     };
-                    let (sequence, at, left, chain) = (*sequence, *at, link.left, *chain);
-                    let record = Record { sequence, at, left, event, text, chain };
-                    if sequence >= from && visit(record).is_break() {
+                    if next >= from && visit(read.record(text)).is_break() {
                         return Ok(());
                     }
+                    (next, before) = (next + 1, Some(read.chain));
                 }
             }
             Ok(())

@@ -24,6 +24,9 @@ pub(crate) const EVENT_COLUMNS: &str = "\
 sequence, at_ms, kind, events_left, draw, agency, chunk, bets, digest, head, \
 CASE WHEN kind = 2 THEN NULL ELSE body END, chain";
 
+/// The bets of a batch, directly behind [`EVENT_COLUMNS`].
+pub(crate) const BETS_COLUMN: &str = ", CASE WHEN kind = 2 THEN body END";
+
 /// Stores a group directly after the event that its central knows as the last. A statement that
 /// arrives late finds another end of the log, and stores nothing.
 pub(crate) const STORE: &str = "\
@@ -233,7 +236,7 @@ impl End {
 pub(crate) struct ReadEvent {
     pub(crate) stored: StoredEvent,
     pub(crate) chain: Chain,
-    pub(crate) link: Link,
+    link: Link,
     head: Vec<u8>,
     tail_digest: ChunkDigest,
 }
@@ -244,6 +247,21 @@ impl ReadEvent {
         let sequence = unsigned(column(row, 0)?)?;
         let at_event = |why: &dyn std::fmt::Display| format!("event {sequence}: {why}");
         Self::read(row, sequence).map_err(|why| at_event(&why))
+    }
+
+    /// As [`ReadEvent::of`]; it must be the `expected` event and continue the chain, if that is
+    /// known.
+    pub(crate) fn following(
+        row: &Row,
+        expected: u64,
+        before: Option<Chain>,
+    ) -> Result<Self, String> {
+        let read = Self::of(row)?;
+        if read.stored.sequence != expected {
+            return Err(format!("event {expected} is missing"));
+        }
+        before.map_or(Ok(()), |before| read.continues(before))?;
+        Ok(read)
     }
 
     fn read(row: &Row, sequence: u64) -> Result<Self, String> {
@@ -297,6 +315,20 @@ impl ReadEvent {
         }
         let sequence = self.stored.sequence;
         Err(format!("event {sequence} does not continue the chain of those before it"))
+    }
+}
+
+/// Returns the bets of a batch in its row of [`EVENT_COLUMNS`] and [`BETS_COLUMN`].
+pub(crate) fn bets_in<'a>(row: &'a Row, batch: &BatchSummary) -> Result<&'a str, String> {
+    bets_of(column(row, 12)?, batch.digest)
+}
+
+/// Returns stored bets, which must be those of their digest.
+pub(crate) fn bets_of(bytes: &[u8], digest: ChunkDigest) -> Result<&str, String> {
+    let bets = std::str::from_utf8(bytes).map_err(|_| "bets that are not UTF-8")?;
+    match ChunkDigest::of(bets) == digest {
+        true => Ok(bets),
+        false => Err("the bets are not those that were stored".to_owned()),
     }
 }
 

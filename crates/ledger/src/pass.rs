@@ -365,12 +365,10 @@ impl Pass {
         visit: &mut impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         contents.add_read(record, header.number)?;
-        let (sequence, at) = (record.header.sequence, Timestamp(record.header.at_ms));
-        self.at = at;
-        self.admit(&record.event, at, header, record.offset)?;
+        self.at = Timestamp(record.header.at_ms);
+        self.admit(&record.event, self.at, header, record.offset)?;
         self.expect_whole(record.header.left, header, record.offset)?;
-        let (left, chain) = (record.header.left, record.header.chain);
-        visit(Record { sequence, at, left, event: &record.event, text: record.text, chain })
+        visit(record.read())
     }
 
     /// Applies an event, which the rules must allow.

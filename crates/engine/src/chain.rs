@@ -8,6 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lottery::text::from_hex;
 use lottery::{ChunkDigest, Timestamp};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -108,15 +109,7 @@ impl FromStr for Chain {
     type Err = NotAChain;
 
     fn from_str(text: &str) -> Result<Self, NotAChain> {
-        let digits = text.bytes().map(|byte| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        });
-        let digits: Vec<u8> = digits.collect::<Option<_>>().ok_or(NotAChain)?;
-        let (pairs, []) = digits.as_chunks() else { return Err(NotAChain) };
-        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
-        bytes.try_into().map(Self).map_err(|_| NotAChain)
+        from_hex(text).map(Self).ok_or(NotAChain)
     }
 }
 

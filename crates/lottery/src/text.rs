@@ -118,6 +118,24 @@ pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// Returns the bytes that hexadecimal digits stand for. Accepts lower-case digits only, so that
+/// bytes have one written form.
+#[must_use]
+pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = text.as_bytes().as_chunks() else { return None };
+    let pairs: &[[u8; 2]; N] = pairs.try_into().ok()?;
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
 fn escape_but(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     let escaped = |c: char| is_hidden(c) && !stays(c);
     if !text.contains(escaped) {
@@ -241,6 +259,17 @@ mod tests {
             ("la gran 5", "lagran 5"),
         ] {
             assert_ne!(Look::of(one), Look::of(other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_have_one_form_in_hexadecimal_digits() {
+        assert_eq!(from_hex("00097faf"), Some([0, 9, 0x7f, 0xaf]));
+        assert_eq!(from_hex(""), Some([]));
+        for wrong in
+            ["", "00097f", "00097fa", "00097fafa", "00097faf00", "00097FAF", "0x097faf", "ñaaaaaa"]
+        {
+            assert_eq!(from_hex::<4>(wrong), None, "{wrong}");
         }
     }
 

@@ -167,6 +167,14 @@ impl Ending {
         }
     }
 
+    /// Returns the error, whatever the exit code.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Failed(error) | Self::Wrong(error) => error,
+            Self::Usage(error) => anyhow::anyhow!("{error}"),
+        }
+    }
+
     /// Creates the ending for a shared store that can't be used.
     pub(crate) fn of_store(error: StoreError, context: String) -> Self {
         let is_wrong = matches!(error, StoreError::Unsuitable(_) | StoreError::NotAllowed(_));

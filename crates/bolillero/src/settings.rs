@@ -100,8 +100,7 @@ impl ReadSettings {
         let file = toml::to_string(&settings).map_err(|error| error.to_string())?;
         let options = match options(&settings) {
             Ok(options) => format!("{options:?}"),
-            Err(Ending::Failed(why) | Ending::Wrong(why)) => format!("{why:#}"),
-            Err(Ending::Usage(why)) => why.to_string(),
+            Err(ending) => format!("{:#}", ending.into_error()),
         };
         Ok(Self { file, values: format!("{settings:?}, {options}") })
     }

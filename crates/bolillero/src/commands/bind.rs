@@ -153,15 +153,16 @@ impl Certificates {
             Ok(Ok(config)) => {
                 self.newest.send_replace(config);
             }
-            Ok(Err(Ending::Failed(error) | Ending::Wrong(error))) => {
+            Ok(Err(ending)) => {
+                let error = ending.into_error();
                 tracing::error!(
                     action = "load_certificates",
                     result = "fail",
                     error = %format_args!("{error:#}; the previous certificates stay in use"),
                 );
             }
-            // Reading files causes no usage error, and is cancelled only at shutdown.
-            Ok(Err(Ending::Usage(_))) | Err(_) => {}
+            // The reading is cancelled only at shutdown.
+            Err(_) => {}
         }
     }
 }

@@ -151,8 +151,7 @@ impl Place for Folder {
     fn open(&self, id: LedgerId) -> Result<Box<dyn Log>, String> {
         match open_ledger(&self.0, Options::new(id)) {
             Ok(ledger) => Ok(Box::new(ledger)),
-            Err(Ending::Failed(error) | Ending::Wrong(error)) => Err(format!("{error:#}")),
-            Err(Ending::Usage(error)) => Err(error.to_string()),
+            Err(ending) => Err(format!("{:#}", ending.into_error())),
         }
     }
 

@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::anyhow;
 use tokio::signal::unix::Signal;
 use toml::Table;
 
@@ -82,13 +81,8 @@ impl Settings {
     /// Applies what can be; returns the other settings that are not those of the start.
     fn changed(&self) -> anyhow::Result<Vec<String>> {
         let now = settings::layered(self.given.clone(), Some(&self.file));
-        let now =
-            now.and_then(|now| now.check_values().map(|()| now)).map_err(
-                |ending| match ending {
-                    Ending::Failed(error) | Ending::Wrong(error) => error,
-                    Ending::Usage(error) => anyhow!("{error}"),
-                },
-            )?;
+        let now = now.and_then(|now| now.check_values().map(|()| now));
+        let now = now.map_err(Ending::into_error)?;
         let changed = differing(&Table::try_from(&self.started)?, &Table::try_from(&now)?);
         self.level.set(now.log_level());
         Ok(changed.into_iter().filter(|name| name != LOG_LEVEL).collect())

@@ -24,8 +24,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
 
 use crate::log_queue::{LogQueue, Written};
 
@@ -56,11 +56,12 @@ pub(crate) enum LogLevel {
 }
 
 /// Changes the lowest level that is logged.
-pub(crate) struct LevelHandle(Box<dyn Fn(LogLevel) + Send + Sync>);
+pub(crate) struct LevelHandle(reload::Handle<LevelFilter, Registry>);
 
 impl LevelHandle {
     pub(crate) fn set(&self, level: LogLevel) {
-        self.0(level);
+        // It fails only without a subscriber, which lives as long as the process.
+        let _ = self.0.reload(level.filter());
     }
 }
 
@@ -101,10 +102,7 @@ where
         LogFormat::Json => lines.event_format(JsonLines).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines).init();
-    LevelHandle(Box::new(move |level| {
-        // It fails only without a subscriber, which lives as long as the process.
-        let _ = handle.reload(level.filter());
-    }))
+    LevelHandle(handle)
 }
 
 impl LogLevel {
@@ -256,10 +254,8 @@ mod tests {
     }
 
     fn logged<
-        F: FormatEvent<
-                tracing_subscriber::Registry,
-                tracing_subscriber::fmt::format::DefaultFields,
-            > + Send
+        F: FormatEvent<Registry, tracing_subscriber::fmt::format::DefaultFields>
+            + Send
             + Sync
             + 'static,
     >(

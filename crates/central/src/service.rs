@@ -68,11 +68,10 @@ pub struct Service {
     winners_wait: Duration,
     zone: Zone,
     waiting: WinnersStages,
-    /// Held while an agency's registration is changed.
     /// Notified when a draw changed: another one may be due next.
     plan_changed: tokio::sync::Notify,
-    /// The number of events that are durable.
-    events: watch::Sender<u64>,
+    /// Notified when events became durable.
+    events: watch::Sender<()>,
     presence: Arc<Presence>,
     failure: Arc<Failure>,
     metrics: Arc<Metrics>,
@@ -117,7 +116,7 @@ impl Service {
                 zone: options.zone,
                 waiting: WinnersStages::default(),
                 plan_changed: tokio::sync::Notify::new(),
-                events: watch::Sender::new(engine.view().events()),
+                events: watch::Sender::new(()),
                 presence: Presence::new(Arc::clone(&clock)),
                 failure,
                 metrics: Arc::default(),
@@ -158,10 +157,7 @@ impl Service {
     /// Causes the effects of published events. Runs on the committing thread.
     fn follow(self: &Arc<Self>, news: News) {
         match news {
-            News::Events => {
-                self.events.send_replace(self.view().events());
-                return;
-            }
+            News::Events => return self.events.send_replace(()),
             News::Drawn(_) => tracing::info!(action = "sorteo", result = "success"),
             News::ByTheClock(act) => operators::log_the_clock(act),
             News::Draw(draw) => {
@@ -199,9 +195,9 @@ impl Service {
         self.engine.view()
     }
 
-    /// Follows the number of events that are durable.
+    /// Notifies of further events that are durable.
     #[must_use]
-    pub fn events(&self) -> watch::Receiver<u64> {
+    pub fn events(&self) -> watch::Receiver<()> {
         self.events.subscribe()
     }
 

@@ -21,7 +21,7 @@ use crate::access::refusal::Refusal;
 use crate::access::state::blocking;
 use crate::limits::{COPY_WAIT_TIME_MAX, EXPORT_PART_LEN, OPERATORS_LOOK_TIME, STANDBY_GONE_TIME};
 use crate::usecases::app::App;
-use crate::usecases::export::{Buffered, Recipient, Written, end_with_the_right};
+use crate::usecases::export::{Buffered, Recipient, Written, written_to};
 use crate::web::stream_body::{self, StreamBody};
 
 const NEEDED: Permission = Permission::CopyLedger;
@@ -82,17 +82,10 @@ pub(crate) async fn records(
         over: over.clone(),
     };
     tokio::spawn(async move {
-        let copied = tokio::select! {
-            copied = tokio::task::spawn_blocking(|| copying.write()) => copied,
-            never = end_with_the_right(&app, &to.who, NEEDED, &over) => match never {},
-        };
+        let writing = async { tokio::task::spawn_blocking(|| copying.write()).await? };
+        let copied = written_to(&to, &app, NEEDED, &over, writing).await;
         drop(place);
-        let copied = copied.unwrap_or_else(|broken_off| Err(broken_off.into()));
         let error = copied.err().map(|error| error.to_string());
-        if error.is_some() {
-            // A client that does not read would keep the connection and its buffers open.
-            to.connection.cancel();
-        }
         // The central does not wait for who may come back.
         let standbys = Arc::clone(&app.standbys);
         drop(app);

@@ -93,7 +93,7 @@ pub(crate) fn audit(
 }
 
 /// Streams a file: starts it, and has it written to its end, or until the recipient loses the
-/// permission. One that fails ends the connection.
+/// permission.
 fn stream<File, Writing: Future<Output = Written> + Send + 'static>(
     app: &App,
     to: Recipient,
@@ -107,24 +107,38 @@ fn stream<File, Writing: Future<Output = Written> + Send + 'static>(
     let file = start(BufWriter::with_capacity(EXPORT_PART_LEN, writer));
     let file = file.map_err(|_| Refusal::unavailable("the export could not be started"))?;
     let writing = write(Arc::clone(app), file, over.clone());
-    let (app, Recipient { who, connection }) = (Arc::clone(app), to);
+    let app = Arc::clone(app);
     tokio::spawn(async move {
-        let written = tokio::select! {
-            written = writing => written,
-            never = end_with_the_right(&app, &who, needed, &over) => match never {},
-        };
-        if let Err(error) = written {
-            tracing::warn!(action = "export", result = "fail", operator = %who.name, error);
-            // A client that does not read would keep the connection and its buffers open.
-            connection.cancel();
+        if let Err(error) = written_to(&to, &app, needed, &over, writing).await {
+            tracing::warn!(action = "export", result = "fail", operator = %to.who.name, error);
         }
         drop(place);
     });
     Ok(body)
 }
 
-/// Cancels an export when its caller loses the permission.
-pub(super) async fn end_with_the_right(
+/// Awaits the writing to a recipient, and cancels it when they lose the permission. One that fails
+/// ends the connection.
+pub(super) async fn written_to(
+    to: &Recipient,
+    app: &State,
+    needed: Permission,
+    over: &CancellationToken,
+    writing: impl Future<Output = Written>,
+) -> Written {
+    let written = tokio::select! {
+        written = writing => written,
+        never = end_with_the_right(app, &to.who, needed, over) => match never {},
+    };
+    if written.is_err() {
+        // A client that does not read would keep the connection and its buffers open.
+        to.connection.cancel();
+    }
+    written
+}
+
+/// Cancels what is written to a caller when they lose the permission.
+async fn end_with_the_right(
     app: &State,
     who: &Caller,
     needed: Permission,

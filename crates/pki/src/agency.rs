@@ -7,10 +7,10 @@ use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::UnixTime;
 
-use crate::central::{is_for, own_error, roots_of};
+use crate::central::{is_for, own_error};
+use crate::client::client_trusting;
 use crate::error::PkiError;
 use crate::files;
-use crate::provider;
 use crate::urn::agency_in;
 
 /// The paths of an agency's files.
@@ -50,12 +50,7 @@ pub fn agency_config(
         files::valid_until(path, &certificate, now)?;
     }
     let key = files::key(&files.key)?;
-    let roots = roots_of(&files.ca, &files::certificates(&files.ca)?)?;
-    let builder = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("the provider has suites for TLS 1.3")
-        .with_root_certificates(roots);
-    let mut tls = builder
+    let mut tls = client_trusting(&files.ca)?
         .with_client_auth_cert(chain, key)
         .map_err(|error| own_error(error, &files.certificate, &files.key))?;
     tls.resumption = Resumption::disabled();

@@ -41,7 +41,7 @@ impl Place {
     }
 
     fn add_draw(&self, name: &str, count: usize) {
-        let central = start(&self.data, name);
+        let central = Central::of_short_segments(&self.data, name);
         let texts: Vec<_> = (0..count).map(|bet| format!("Ana|Paz|{bet}|2000-01-01|7")).collect();
         let texts: Vec<_> = texts.iter().map(String::as_str).collect();
         let mut agency = Raw::connect(&central.address);
@@ -53,12 +53,6 @@ impl Place {
     fn back_up(&self, to: &Path) -> String {
         run_well(&["backup", "--data", str(&self.data), "--to", str(to)])
     }
-}
-
-/// Starts a central with short segments.
-fn start(data: &Path, draw: &str) -> Central {
-    let more = ["--agencies", "1", "--segment-len", "98304", "--winning-number", "7"];
-    Central::start(data, "127.0.0.1:0", &[&more[..], &["--draw", draw]].concat())
 }
 
 /// Returns the lines `records`, `ledger` and `chain` of what a command printed.
@@ -93,7 +87,7 @@ fn refused(output: &Output, code: i32, parts: &[&str]) {
 #[test]
 fn a_backup_beside_a_central_under_load_has_all_that_was_acknowledged_before_it() {
     let place = Place::new();
-    let central = start(&place.data, "first");
+    let central = Central::of_short_segments(&place.data, "first");
     let to = place.path("backup");
     let mut load = Load::start(&central.address);
     for round in 1..=4 {
@@ -128,7 +122,7 @@ fn a_backup_beside_a_central_under_load_has_all_that_was_acknowledged_before_it(
     assert_eq!(anchor(&printed), anchor(&checked));
     assert_eq!(exported(&restored), exported(&place.data));
     // The restored ledger goes on.
-    let central = start(&restored, "first");
+    let central = Central::of_short_segments(&restored, "first");
     let next = load.batches();
     let mut agency = Raw::connect(&central.address);
     agency.send(&bets(1, next, &["Ana|Paz|1|2000-01-01|7"])).expect(&ack(next));
@@ -380,7 +374,7 @@ fn another_ledger_or_history_is_neither_added_to_a_backup_nor_restored_over() {
 #[test]
 fn a_ledger_is_restored_up_to_the_publication_of_a_draw() {
     let place = Place::with_draws(&["first", "second", "third"]);
-    let open = start(&place.data, "fourth");
+    let open = Central::of_short_segments(&place.data, "fourth");
     let file = place.path("ledger.bolb");
     place.back_up(&file);
     assert_eq!(open.process.terminate().code, Some(0));
@@ -444,7 +438,7 @@ fn operators_are_backed_up_as_they_are_and_restored_to_where_there_are_none() {
     assert!(printed.starts_with("restored and checked 6 records\n"), "{printed}");
     assert!(list(&restored).contains("revoked"));
     // A central records what waited, in the original and in the copy.
-    let central = start(&restored, "second");
+    let central = Central::of_short_segments(&restored, "second");
     assert_eq!(central.process.terminate().code, Some(0));
 }
 

@@ -6,14 +6,7 @@ use std::path::Path;
 use crate::support::raw::{Load, Raw, ack, bets, finish};
 use crate::support::{Central, run, run_well, str, text};
 
-/// Short segments, so that the central starts and indexes many of them meanwhile.
-const SEGMENTS: [&str; 4] = ["--agencies", "1", "--segment-len", "98304"];
 const ROUNDS: usize = 3;
-
-fn start(data: &Path, draw: &str) -> Central {
-    let more = [&SEGMENTS[..], &["--draw", draw, "--winning-number", "7"]].concat();
-    Central::start(data, "127.0.0.1:0", &more)
-}
 
 /// Runs a command beside the central; returns what it prints, and the last record that it read.
 fn beside(command: &[&str], data: &Path) -> (String, u64) {
@@ -32,13 +25,13 @@ fn beside(command: &[&str], data: &Path) -> (String, u64) {
 fn each_command_reads_a_sound_prefix_beside_a_central_under_load() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let central = start(&data, "first");
+    let central = Central::of_short_segments(&data, "first");
     let mut agency = Raw::connect(&central.address);
     agency.send(&bets(1, 0, &["Ana|Paz|30904465|2000-01-01|7"])).expect(&ack(0));
     agency.send(&finish(1)).expect(&finish(1));
     assert_eq!(central.process.terminate().code, Some(0));
 
-    let central = start(&data, "second");
+    let central = Central::of_short_segments(&data, "second");
     let mut load = Load::start(&central.address);
     let mut exports = Vec::new();
     let mut audits = Vec::new();

@@ -72,6 +72,11 @@ fn follow(http: &str, token: &Path, data: &Path) -> Process {
     Process::start(&arguments(&format!("http://{http}"), token, data))
 }
 
+/// Starts the agencies of all files of bets; returns them by their number.
+fn all_agencies(central: &str, bets: &Bets) -> Vec<(u32, Process)> {
+    (1..=5).map(|id| (id, agency(id, central, bets.file(id), &SLOWLY))).collect()
+}
+
 /// Returns the number of records and the chain that a check prints.
 fn end_of(data: &Path) -> (u64, String) {
     let check = run_well(&["check", "--data", str(data)]);
@@ -113,8 +118,7 @@ fn a_standby_takes_the_place_of_a_central_that_is_killed_in_mid_day() {
     let mut standby = follow(&site.http, &token, &copy);
     standby.wait_for(CAUGHT_UP);
     let addresses = [&*first, &second].join(",");
-    let agencies = (1..=5).map(|id| (id, agency(id, &addresses, bets.file(id), &SLOWLY)));
-    let agencies: Vec<_> = agencies.collect();
+    let agencies = all_agencies(&addresses, &bets);
     site.central.process.wait_for_many(STORED, 120);
     site.central.process.kill();
     standby.wait_for("action: follow | result: fail");
@@ -163,8 +167,7 @@ fn a_standby_that_is_killed_at_any_moment_goes_on() {
     let more = ["--agencies", "5", "--winning-number", &bets.winning_number];
     let mut site = Site::start(&data, "127.0.0.1:0", "127.0.0.1:0", &more);
     let address = site.central.address.clone();
-    let agencies = (1..=5).map(|id| (id, agency(id, &address, bets.file(id), &SLOWLY)));
-    let agencies: Vec<_> = agencies.collect();
+    let agencies = all_agencies(&address, &bets);
     for moment in ["open_ledger", CAUGHT_UP, "follow_operators | result: success"] {
         let mut standby = follow(&site.http, &token, &copy);
         standby.wait_for(moment);

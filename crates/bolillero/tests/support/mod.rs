@@ -247,6 +247,13 @@ impl Central {
         Self::listening(Process::start(&args))
     }
 
+    /// Starts a central for a draw with one agency. Its segments are short, so that there are soon
+    /// many.
+    pub fn of_short_segments(data: &Path, draw: &str) -> Self {
+        let more = ["--agencies", "1", "--segment-len", "98304", "--winning-number", "7"];
+        Self::start(data, "127.0.0.1:0", &[&more[..], &["--draw", draw]].concat())
+    }
+
     /// Waits until the central of a process listens.
     pub fn listening(mut process: Process) -> Self {
         let line = process.wait_for("action: listen | result: success");

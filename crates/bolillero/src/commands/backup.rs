@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use engine::{Chain, LedgerId, Record, StreamStart, Tip};
 use lottery::Event;
+use lottery::text::counted;
 use operators::People;
 
 use super::location::LocationArgs;
@@ -241,11 +242,15 @@ impl Done {
 
     fn describe(&self) -> String {
         let Self { records, bets, pieces } = *self;
-        let pieces = if pieces == 1 { "1 piece".to_owned() } else { format!("{pieces} pieces") };
-        match (records, self.pieces) {
+        match (records, pieces) {
             (0, 0) => "nothing is new\n".to_owned(),
             (0, _) => "backed up the operators; no record is new\n".to_owned(),
-            _ => format!("backed up {records} new records with {bets} bets in {pieces}\n"),
+            _ => {
+                let records = counted(records, "new record", "new records");
+                let bets = counted(bets, "bet", "bets");
+                let pieces = counted(pieces, "piece", "pieces");
+                format!("backed up {records} with {bets} in {pieces}\n")
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use engine::{Copier, CopyError, Record};
+use lottery::text::counted;
 use lottery::{Act, DrawName, DrawStatus, Event};
 
 use super::backup::anchor;
@@ -87,15 +88,17 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<(), Ending> {
     }
     let with_operators = to.operators()?.put(people)?;
     to.mark_as_whole()?;
-    let mut told = format!("restored and checked {} records", checked.records);
+    let records = counted(checked.records, "record", "records");
+    let mut told = format!("restored and checked {records}");
     if with_operators {
         told += ", and the operators";
     }
     told += "\n";
     if let Some((until, all)) = left_out {
-        let (records, bets) = (all.records - until.records, all.bets - until.bets);
-        let draws = all.draws - until.draws;
-        told += &format!("left out  {records} records with {bets} bets; {draws} later draws\n");
+        let records = counted(all.records - until.records, "record", "records");
+        let bets = counted(all.bets - until.bets, "bet", "bets");
+        let draws = counted(all.draws - until.draws, "later draw", "later draws");
+        told += &format!("left out  {records} with {bets}; {draws}\n");
     }
     print(&format!("{told}{}", anchor(id, restored)))
 }

@@ -129,7 +129,7 @@ fn a_backup_beside_a_central_under_load_has_all_that_was_acknowledged_before_it(
     assert_eq!(central.process.terminate().code, Some(0));
     // It is still the same history, so the backup goes on too.
     let printed = run_well(&["backup", "--data", str(&restored), "--to", str(&to)]);
-    assert!(printed.starts_with("backed up 1 new records with 1 bets in 1 piece\n"), "{printed}");
+    assert!(printed.starts_with("backed up 1 new record with 1 bet in 1 piece\n"), "{printed}");
     assert!(names(&to).starts_with(&pieces) || names(&to).len() == pieces.len() + 1);
 }
 
@@ -396,7 +396,9 @@ fn a_ledger_is_restored_up_to_the_publication_of_a_draw() {
     let checked = run_well(&["check", "--data", str(&restored)]);
     assert_eq!(anchor(&checked), anchor(&printed));
     assert_eq!(checked.matches("drawn, winning number 7").count(), 2, "{checked}");
-    // The rest follows.
+    // More follows, and then the rest.
+    let printed = text(&restore("third").stdout);
+    assert!(printed.contains("left out  1 record with 0 bets; 1 later draw\n"), "{printed}");
     let printed = run_well(&["restore", "--from", str(&file), "--data", str(&restored)]);
     assert_eq!(anchor(&printed), anchor(&run_well(&["check", "--data", str(&place.data)])));
 }

@@ -411,11 +411,11 @@ fn a_store_is_backed_up_beside_its_central_and_restored_to_a_folder_and_to_a_sto
     let back_up = || run_well(&["backup", "--store", &store.central, "--to", &to]);
     let mut last = Raw::connect(&central.address);
     last.send(&bets(1, 0, &["Eva|Paz|2|2000-01-01|7"])).expect(&ack(0));
-    assert!(back_up().contains(" with 1 bets in 1 piece\n"));
+    assert!(back_up().contains(" with 1 bet in 1 piece\n"));
     last.send(&bets(1, 1, &["Ana|Paz|3|2000-01-01|7"])).expect(&ack(1));
     last.send(&finish(1)).expect(&finish(1));
     let printed = back_up();
-    assert!(printed.starts_with("backed up 5 new records with 1 bets in 1 piece\n"), "{printed}");
+    assert!(printed.starts_with("backed up 5 new records with 1 bet in 1 piece\n"), "{printed}");
     assert!(back_up().starts_with("nothing is new\n"));
     assert_eq!(central.process.terminate().code, Some(0));
 

@@ -14,7 +14,8 @@ use crate::usage::Usage;
 const LEGEND: &str = "\
 ack_us: from before a batch is sent to its acknowledgement; of the disk alone, a group of batches
 load_busy: how busy the one thread is that makes the load; near 1, it is the limit
-first_to_this: the rate of the first case to the rate of this one, round by round
+first_to_this, _min, _max: the rate of the first case to the rate of this one, round by round
+p99_first_to_this, _min, _max: the same of the 99th percentile of ack_us
 bets_per_second_min, _max: of the rounds
 log_per_byte, written_per_byte: bytes written for each byte of bets, by the ledger's writer and by
 the central in all
@@ -24,7 +25,7 @@ the central in all
 #[derive(Serialize)]
 pub(crate) struct Figures {
     version: String,
-    processors: usize,
+    pub(crate) processors: usize,
     seconds: u32,
     rounds: u32,
     pub(crate) groups: Vec<Group>,
@@ -33,12 +34,12 @@ pub(crate) struct Figures {
 /// Cases under the same load.
 #[derive(Serialize)]
 pub(crate) struct Group {
-    scenario: Scenario,
-    agencies: u32,
-    window: usize,
+    pub(crate) scenario: Scenario,
+    pub(crate) agencies: u32,
+    pub(crate) window: usize,
     bets_per_batch: f64,
     bytes_per_batch: usize,
-    cases: Vec<Column>,
+    pub(crate) cases: Vec<Column>,
     /// Figures that are not of a case.
     pub(crate) facts: Map<String, Value>,
     /// What a reader of the figures has to know.
@@ -48,7 +49,7 @@ pub(crate) struct Group {
 /// The figures of a case.
 #[derive(Serialize)]
 pub(crate) struct Column {
-    name: String,
+    pub(crate) name: String,
     #[serde(flatten)]
     figures: Map<String, Value>,
 }
@@ -141,16 +142,22 @@ impl Column {
         for slice in slices {
             ack_us.add(&slice.sent.ack_us)?;
         }
-        let ratio = |(first, this): (&Slice, &Slice)| {
-            first.sent.batches_per_second() / this.sent.batches_per_second()
+        let to_this = |of: fn(&Sent) -> f64| {
+            spread(first.iter().zip(slices).map(move |(one, this)| of(&one.sent) / of(&this.sent)))
         };
+        let (rate, p99) = (to_this(Sent::batches_per_second), to_this(p99));
         let bets_per_second = spread(slices.iter().map(|slice| slice.sent.bets_per_second()));
         let mut figures = vec![
             ("batches_per_second", sent(Sent::batches_per_second)),
             ("bets_per_second", bets_per_second.median),
             ("bets_per_second_min", bets_per_second.min),
             ("bets_per_second_max", bets_per_second.max),
-            ("first_to_this", median(first.iter().zip(slices).map(ratio))),
+            ("first_to_this", rate.median),
+            ("first_to_this_min", rate.min),
+            ("first_to_this_max", rate.max),
+            ("p99_first_to_this", p99.median),
+            ("p99_first_to_this_min", p99.min),
+            ("p99_first_to_this_max", p99.max),
             ("ack_us_p50", ack_us.value_at_quantile(0.5) as f64),
             ("ack_us_p99", ack_us.value_at_quantile(0.99) as f64),
             ("ack_us_p999", ack_us.value_at_quantile(0.999) as f64),
@@ -167,11 +174,20 @@ impl Column {
         Ok(Self { name: name.to_owned(), figures: figures.collect() })
     }
 
+    /// One of its figures.
+    pub(crate) fn figure(&self, name: &str) -> f64 {
+        self.figures.get(name).and_then(Value::as_f64).unwrap_or_default()
+    }
+
     /// Adds figures.
     pub(crate) fn with<const N: usize>(mut self, figures: [(&str, f64); N]) -> Self {
         self.figures.extend(figures.map(|(name, value)| (name.to_owned(), value.into())));
         self
     }
+}
+
+fn p99(sent: &Sent) -> f64 {
+    sent.ack_us.value_at_quantile(0.99) as f64
 }
 
 /// What it cost a central.
@@ -249,9 +265,11 @@ mod tests {
         let first = [slice(200, 1), slice(1_800, 2), slice(1_600, 1)];
         let slices = [slice(100, 1), slice(300, 1), slice(200, 1)];
         let case = Column::of("a store", &slices, &first).unwrap();
-        let figure = |name| case.figures[name].as_f64().unwrap();
+        let figure = |name| case.figure(name);
         let rates = ["batches_per_second", "bets_per_second", "first_to_this"].map(figure);
         assert_eq!(rates.map(f64::to_bits), [200.0, 18_600.0, 3.0].map(f64::to_bits));
+        let ratios = ["first_to_this_min", "first_to_this_max", "p99_first_to_this"].map(figure);
+        assert_eq!(ratios.map(f64::round).map(f64::to_bits), [2.0, 8.0, 6.0].map(f64::to_bits));
         let others = ["ack_us_p50", "ack_us_p99", "load_busy"].map(figure);
         assert_eq!(others.map(f64::to_bits), [100.0, 294.0, 0.25].map(f64::to_bits));
         assert!(table(&[case]).contains("first_to_this                         3.00\n"));

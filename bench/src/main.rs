@@ -5,12 +5,15 @@
 //! rounds       cases in rounds, each once in every round
 //! load         the one load generator: all connections on one thread
 //! batches      the bets that are sent
+//! bare         a server that does nothing but the indispensable, the limit of all of them
+//! disk         files in which groups are made durable, and the disk alone
 //! central      a central in a process of its own, and connections to it
 //! speech       a connection to any store, and how batches are sent on it
 //! stores/      the stores that are measured beside it, a file each
 //! server       processes that are started, and ended
 //! usage        what a process used: processor, disk, memory
 //! figures      medians and quantiles, as JSON and as tables
+//! chart        stores side by side, as a picture
 //! ```
 //!
 //! Deliberately absent: the clients that people use with the other stores. The one load generator
@@ -18,8 +21,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
 #![allow(clippy::disallowed_methods, reason = "real processes take real time")]
 
+mod bare;
 mod batches;
 mod central;
+mod chart;
+mod disk;
 mod figures;
 mod interruption;
 mod load;
@@ -56,6 +62,9 @@ fn main() -> ExitCode {
 }
 
 fn measured(options: Options) -> anyhow::Result<String> {
+    if let Some(file) = &options.bare_server {
+        return bare::serve(file);
+    }
     interruption::watch()?;
     let setting = Setting::new(options)?;
     let mut figures = Figures::of(&setting)?;
@@ -66,6 +75,9 @@ fn measured(options: Options) -> anyhow::Result<String> {
     });
     show("");
     measured?;
+    if let Some(file) = &setting.options.chart {
+        chart::write(file, &figures)?;
+    }
     if setting.options.json {
         return Ok(serde_json::to_string_pretty(&figures)?);
     }

@@ -1,7 +1,6 @@
 //! Measures each scenario.
 
 mod centrals;
-mod disk;
 mod idle;
 mod intake;
 mod large;

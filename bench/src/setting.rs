@@ -21,6 +21,7 @@ Examples:
   cargo xtask bench
   cargo xtask bench --scenario window --seconds 30 --data /var/lib --json
   cargo xtask bench --scenario large --ledger-bets 1000000
+  cargo xtask bench --scenario stores --rounds 5 --chart stores.svg
 
 The scenarios 'stores', 'centrals' and 'large-store' start the stores that are installed; on Debian
 this installs them (NATS comes by itself, from PyPI):
@@ -63,6 +64,9 @@ pub(crate) struct Options {
     /// Folder for temporary data; the system's temporary folder when not given
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Write the rates of the scenario 'stores' to this file, as a picture in SVG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chart: Option<PathBuf>,
     /// Print one JSON object instead of tables
     #[arg(long)]
     pub(crate) json: bool,
@@ -70,6 +74,9 @@ pub(crate) struct Options {
     #[arg(long, env = "BENCH_BOLILLERO", value_name = "FILE", hide = true)]
     #[arg(default_value = "target/dist/bolillero")]
     bolillero: PathBuf,
+    /// Only be the bare server, on this file
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) bare_server: Option<PathBuf>,
     /// NATS's server
     #[arg(long, env = "BENCH_NATS", value_name = "FILE", hide = true)]
     pub(crate) nats: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! The stores that are measured, one file each.
 
+mod bare;
 mod bolillero;
 mod nats;
 pub(crate) mod postgres;
@@ -10,6 +11,9 @@ use anyhow::Context as _;
 
 use crate::setting::Setting;
 use crate::speech::Connection;
+
+pub(crate) const BOLILLERO: &str = "Bolillero";
+pub(crate) const BARE_SERVER: &str = "bare server";
 
 /// A server of its own, or a library.
 pub(crate) trait Store {
@@ -36,9 +40,10 @@ pub(crate) struct Started {
 /// How a store is started for so many agencies; none when it is not installed.
 type Start = fn(&Setting, u32) -> anyhow::Result<Option<Started>>;
 
-/// All, Bolillero first: the others are compared with it.
-const STARTS: [(&str, Start); 5] = [
-    ("Bolillero", bolillero::start),
+/// All, Bolillero first: the others are compared with it. The bare server is no store, but their limit.
+const STARTS: [(&str, Start); 6] = [
+    (BOLILLERO, bolillero::start),
+    (BARE_SERVER, bare::start),
     ("SQLite", sqlite::start),
     ("NATS", nats::start),
     ("Redis", redis::start),

@@ -65,7 +65,7 @@ fn intake_is_held_against_the_limits_of_the_same_run() {
         for (group, bets) in groups.iter().zip([80.0..=93.0, 150.0..=300.0]) {
             assert!(bets.contains(&number(group, "bets_per_batch")), "{group}");
             assert_eq!(names(group)[0], "central");
-            assert_eq!(cases(group).len(), 4);
+            assert_eq!(cases(group).len(), 5);
         }
     }
     assert_eq!(names(&groups("half-load")[0]).len(), 1);
@@ -110,9 +110,9 @@ fn stores_hold_what_they_acknowledged() {
     let groups = groups("stores");
     assert_eq!(groups.len(), 3);
     for group in &groups {
-        assert_eq!(names(group)[..2], ["Bolillero", "SQLite"]);
+        assert_eq!(names(group)[..2], ["Bolillero", "bare server"]);
     }
-    assert!(groups[2]["notes"].as_array().unwrap().len() >= 5, "{:?}", groups[2]["notes"]);
+    assert!(groups[2]["notes"].as_array().unwrap().len() >= 6, "{:?}", groups[2]["notes"]);
 }
 
 #[test]

@@ -9,11 +9,11 @@ use std::process::Command;
 
 use crate::program::Process;
 use crate::steps::{BUILD_DIST, cargo, cargo_command, step, succeed, target};
-use crate::tools::{BROWSER, DOCKER, Missing, PACKAGING, PYTHON, VALGRIND};
+use crate::tools::{BROWSER, DOCKER, Missing, PACKAGING, PYTHON, STRACE, VALGRIND};
 use crate::torture::Ending;
 use crate::{
     bench, book, browser, clients, container, instructions, models, package, planted, runs,
-    schemathesis, tidy, torture,
+    schemathesis, system_calls, tidy, torture,
 };
 
 const FMT: &str = "fmt --all --check";
@@ -84,6 +84,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("install", install)?;
     if !missing.any_of(&[VALGRIND]) {
         step("instructions", || instructions::run(false))?;
+    }
+    if !missing.any_of(&[STRACE]) {
+        step("system calls", || system_calls::run(false))?;
     }
     step("bench", || bench::check(!missing.any_of(&[PYTHON])))?;
     step("doc", || cargo(DOC, Some(("RUSTDOCFLAGS", RUSTDOC))))?;

@@ -148,14 +148,27 @@ pub(crate) enum Command {
         program: Option<PathBuf>,
     },
 
-    /// Count the instructions to read a bet
+    /// Count the instructions to read a bet, and to store it
     ///
-    /// Counts with valgrind, from the received BETS message to the bets in stored form, without
-    /// digests. Fails if the count is more than a tenth above or below the recorded one. Requires
-    /// valgrind.
+    /// Counts with valgrind, from the received BETS message to the bets in stored form, and on to
+    /// the durable and indexed record of their batch, without digests. Fails if a count is more than
+    /// a tenth above or below the recorded one. Requires valgrind.
     #[command(after_help = "Examples:\n  cargo xtask instructions\n  \
                             cargo xtask instructions --record")]
     Instructions {
+        /// Record the counts instead of comparing them
+        #[arg(long)]
+        record: bool,
+    },
+
+    /// Count the system calls for a batch
+    ///
+    /// Counts with strace, in a central whose only agency sends 16 batches at once and waits for
+    /// their acknowledgements. Fails if the count is more than a tenth above or below the recorded
+    /// one. Requires strace, and the right to real-time threads.
+    #[command(after_help = "Examples:\n  cargo xtask system-calls\n  \
+                            cargo xtask system-calls --record")]
+    SystemCalls {
         /// Record the count instead of comparing it
         #[arg(long)]
         record: bool,

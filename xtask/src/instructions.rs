@@ -1,9 +1,11 @@
-//! `cargo xtask instructions`: counts the instructions that it takes to read a bet, and compares
-//! them with the recorded figure.
+//! `cargo xtask instructions`: counts the instructions that it takes to read a bet, and to store it,
+//! and compares them with the recorded figures.
 //!
-//! Counted under valgrind, so the figure hardly depends on the machine. Reading a bet is all from
+//! Counted under valgrind, so the figures hardly depend on the machine. Reading a bet is all from
 //! BETS as it arrives to the bets as they are stored, but for digests, which processors have
 //! instructions for that valgrind has not: a run with digests alone is counted too, and taken off.
+//! Storing it is what the engine and the ledger do then, on a disk in memory: a run that only reads
+//! is taken off.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,10 +16,13 @@ use anyhow::{Context, ensure};
 use crate::program;
 use crate::steps::{cargo, root, target};
 
-const BUILD: &str = "build --profile dist --locked -p lottery --example batches";
+const BUILD: &str = "build --profile dist --locked -p ledger --example batches";
 const PROGRAM: &str = "dist/examples/batches";
-/// The figure, as a number and nothing else.
-const RECORDED: &str = "xtask/instructions-per-bet.txt";
+/// What is counted, what of it is taken off, and the file with the figure: a number and nothing else.
+const FIGURES: [(&str, &str, &str); 2] = [
+    ("read", "digest", "xtask/instructions-per-bet.txt"),
+    ("store", "read", "xtask/instructions-per-stored-bet.txt"),
+];
 /// Enough for what happens once to be nothing beside it, and for a second or two of valgrind.
 const BATCHES: u64 = 400;
 /// What the program puts into a batch: `wire::limits::BATCH_BETS`.
@@ -28,17 +33,18 @@ const CHANGE_PERCENT_MAX: u64 = 10;
 /// Counts and compares, or counts and records.
 pub(crate) fn run(record: bool) -> anyhow::Result<()> {
     cargo(BUILD, None)?;
-    let [read, digest] = [count("read")?, count("digest")?];
-    let counted = per_bet(read, digest)?;
-    let path = root().join(RECORDED);
-    if record {
-        println!("{counted} instructions a bet, recorded in {RECORDED}");
-        return fs::write(&path, format!("{counted}\n")).context(RECORDED);
-    }
-    let recorded = fs::read_to_string(&path).context(RECORDED)?;
-    let recorded = recorded.trim().parse().context("the recorded figure is no number")?;
-    println!("{counted} instructions a bet, {recorded} recorded");
-    compare(counted, recorded)
+    FIGURES.iter().try_for_each(|&(what, part, file)| {
+        let counted = per_bet(count(what)?, count(part)?)?;
+        let path = root().join(file);
+        if record {
+            println!("{what}: {counted} instructions a bet, recorded in {file}");
+            return fs::write(&path, format!("{counted}\n")).context(file);
+        }
+        let recorded = fs::read_to_string(&path).context(file)?;
+        let recorded = recorded.trim().parse().context("the recorded figure is no number")?;
+        println!("{what}: {counted} instructions a bet, {recorded} recorded");
+        compare(what, counted, recorded)
+    })
 }
 
 /// Counts all instructions of the program.
@@ -63,19 +69,19 @@ fn total(report: &str) -> Option<u64> {
     report.lines().find_map(|line| line.strip_prefix("summary:"))?.trim().parse().ok()
 }
 
-fn per_bet(read: u64, digest: u64) -> anyhow::Result<u64> {
-    let reading = read.checked_sub(digest).context("digests alone took more than all together")?;
-    Ok(reading / (BATCHES * BATCH_BETS))
+fn per_bet(all: u64, part: u64) -> anyhow::Result<u64> {
+    let rest = all.checked_sub(part).context("a part took more than all together")?;
+    Ok(rest / (BATCHES * BATCH_BETS))
 }
 
 /// Fewer is a failure too: a figure that is too high would let as many come back unseen.
-fn compare(counted: u64, recorded: u64) -> anyhow::Result<()> {
+fn compare(what: &str, counted: u64, recorded: u64) -> anyhow::Result<()> {
     let is_close = counted.abs_diff(recorded) * 100 <= recorded * CHANGE_PERCENT_MAX;
     ensure!(
         is_close,
-        "a bet takes {counted} instructions, {recorded} are recorded: find out why with \
+        "to {what} a bet takes {counted} instructions, {recorded} are recorded: find out why with \
          `callgrind_annotate {}`, or record the new figure with `cargo xtask instructions --record`",
-        report_of("read").display()
+        report_of(what).display()
     );
     Ok(())
 }
@@ -102,10 +108,10 @@ mod tests {
     #[test]
     fn allows_a_tenth_more_or_fewer() {
         for counted in [450, 500, 550] {
-            compare(counted, 500).unwrap();
+            compare("read", counted, 500).unwrap();
         }
         for counted in [449, 551] {
-            let error = compare(counted, 500).unwrap_err().to_string();
+            let error = compare("read", counted, 500).unwrap_err().to_string();
             assert!(
                 error.contains(&format!("{counted} instructions, 500 are recorded")),
                 "{error}"

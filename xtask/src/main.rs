@@ -23,6 +23,7 @@ mod python;
 mod runs;
 mod schemathesis;
 mod steps;
+mod system_calls;
 mod tidy;
 mod tools;
 mod torture;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Models { replay } => models::run(&replay),
         Command::Package { program } => package::run(program),
         Command::Instructions { record } => instructions::run(record),
+        Command::SystemCalls { record } => system_calls::run(record),
         Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),
         Command::Clients => clients::run(),
         Command::Container => container::run(),

@@ -37,6 +37,7 @@ pub(crate) const PYTHON: Tool = tool(
 );
 pub(crate) const VALGRIND: Tool =
     tool(&["valgrind", "--version"], &["valgrind"], "counting instructions");
+pub(crate) const STRACE: Tool = tool(&["strace", "-V"], &["strace"], "counting system calls");
 pub(crate) const PACKAGING: Tool = tool(
     &["sh", "-c", "dpkg-deb --version && systemd-analyze --version && strace -V"],
     &["systemd", "strace"],
@@ -54,11 +55,12 @@ pub(crate) const DOCKER: Tool = tool(
 );
 
 /// All there are. Those without a name are looked for by the tests that need them.
-const ALL: [Tool; 12] = [
+const ALL: [Tool; 13] = [
     BROWSER,
     PYTHON,
     DOCKER,
     VALGRIND,
+    STRACE,
     PACKAGING,
     POSTGRES,
     tool(

@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use super::disk::Disk;
 use super::{Scenario, network};
+use crate::bare::BareServer;
 use crate::batches::Batches;
 use crate::central::{Central, Start};
+use crate::disk::Disk;
 use crate::figures::Group;
-use crate::load::{Plan, Sent};
+use crate::load::{Fleet, Plan, Sent};
 use crate::rounds::{self, Case, Slice};
 use crate::setting::{Setting, allow_connections};
 
@@ -24,8 +25,8 @@ pub(super) fn slice(setting: &Setting, start: &Start, plan: &Plan) -> anyhow::Re
     Ok(slice)
 }
 
-/// A central, and what the disk and the network do alone with the same bytes: in groups of as many
-/// batches as can be in flight. No central is alive while a limit is measured.
+/// A central; what the disk and the network do alone with the same bytes, in groups of as many
+/// batches as can be in flight; and the bare server. No central is alive while a limit is measured.
 pub(super) fn beside_limits(
     setting: &Setting,
     scenario: Scenario,
@@ -35,6 +36,7 @@ pub(super) fn beside_limits(
     // Both ends of the network alone are here.
     allow_connections(2 * agencies)?;
     let prepared = Disk::prepared(setting)?;
+    let bare = BareServer::start(setting)?;
     let group = agencies as usize * window;
     let alone = |sent: Sent| Ok(sent.into());
     let plan = |time| Plan::lasting(time, batches, window);
@@ -48,6 +50,10 @@ pub(super) fn beside_limits(
         }),
         Case::new("network alone", |time| {
             alone(network::measure(agencies, &plan(time / LIMIT_PART))?)
+        }),
+        Case::new("bare server", |time| {
+            let connected = (1..=agencies).map(|_| Ok((bare.connection(batches)?, 0)));
+            alone(Fleet::new(connected)?.send(&plan(time / LIMIT_PART))?)
         }),
     ];
     let cases = rounds::measure(setting, cases)?;

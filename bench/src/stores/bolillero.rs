@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{Started, Store};
+use super::{BOLILLERO, Started, Store};
 use crate::central::{Central, Start};
 use crate::server::said;
 use crate::setting::Setting;
@@ -23,7 +23,7 @@ pub(super) fn start(setting: &Setting, agencies: u32) -> anyhow::Result<Option<S
     let mut check = setting.bolillero();
     check.arg("check").arg("--data").arg(Central::data(setting));
     let store = Box::new(Bolillero { central, check });
-    Ok(Some(Started { name: "Bolillero", about, store }))
+    Ok(Some(Started { name: BOLILLERO, about, store }))
 }
 
 impl Store for Bolillero {

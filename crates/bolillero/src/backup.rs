@@ -117,11 +117,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn named(&mut self, name: &PieceName, file: File) -> anyhow::Result<()> {
         self.piece(file)?;
-        let Piece { start, tip, .. } = self.end.as_ref().expect("it was read");
-        if (start.sequence, tip.sequence) != (name.first, name.next) {
-            bail!("it holds other records than its name says; give it its name again");
-        }
-        Ok(())
+        name.expect_of(self.end.as_ref().expect("it was read"))
     }
 
     /// Reads a piece, which must continue the one before it.

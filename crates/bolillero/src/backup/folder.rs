@@ -57,6 +57,15 @@ impl PieceName {
         let found = Self { number: number()?, first: number()?, next: number()? };
         (found.to_string() == name).then_some(found)
     }
+
+    /// Checks that a piece is the one of this name.
+    pub(crate) fn expect_of(&self, piece: &Piece) -> anyhow::Result<()> {
+        ensure!(
+            (piece.start.sequence, piece.tip.sequence) == (self.first, self.next),
+            "it holds other records than its name says; give it its name again"
+        );
+        Ok(())
+    }
 }
 
 impl Folder {
@@ -123,13 +132,8 @@ impl Folder {
     /// Reads a piece and verifies it.
     pub(crate) fn verified(&self, name: &PieceName) -> anyhow::Result<Piece> {
         let read = self.open(name).map_err(anyhow::Error::from).and_then(verified);
-        let piece = read.with_context(|| format!("backup {}: {name}", self.path.display()))?;
-        ensure!(
-            (piece.start.sequence, piece.tip.sequence) == (name.first, name.next),
-            "backup {}: {name} holds other records than its name says",
-            self.path.display()
-        );
-        Ok(piece)
+        let named = read.and_then(|piece| name.expect_of(&piece).map(|()| piece));
+        named.with_context(|| format!("backup {}: {name}", self.path.display()))
     }
 
     /// Begins a piece.
@@ -146,24 +150,20 @@ impl Folder {
         &self,
         number: u64,
         new: NewPiece,
-        people: &People,
+        people: People,
     ) -> anyhow::Result<PieceName> {
-        let (start, tip) = (new.start, new.tip);
-        let name = PieceName { number, first: start.sequence, next: tip.sequence };
+        let piece = Piece { start: new.start, tip: new.tip, people };
+        let name = PieceName { number, first: piece.start.sequence, next: piece.tip.sequence };
         let (from, to) = (self.path.join(NEW), self.path.join(name.to_string()));
-        let written = new.finish(people).and_then(|mut out| {
+        let written = new.finish(&piece.people).and_then(|mut out| {
             out.flush()?;
             out.get_ref().sync_all()?;
             // What is read back comes from the disk, if the system can do that.
             let _ = fadvise(out.get_ref(), 0, None, Advice::DontNeed);
-            File::open(&from)
+            Ok(())
         });
-        let read = verified(self.written(written)?)?;
-        ensure!(
-            (read.start, read.tip) == (start, tip) && read.people.document() == people.document(),
-            "{} does not read back as it was written: check the disk of the backup",
-            from.display()
-        );
+        self.written(written)?;
+        read_back(&from, &piece)?;
         let named = fs::rename(&from, &to).and_then(|()| File::open(&self.path)?.sync_all());
         self.written(named)?;
         Ok(name)
@@ -179,8 +179,16 @@ impl Folder {
     }
 }
 
+/// Reads a file that was written, which must be this piece.
+pub(crate) fn read_back(path: &Path, piece: &Piece) -> anyhow::Result<()> {
+    let read = File::open(path).map_err(anyhow::Error::from).and_then(verified);
+    let is_same = read.with_context(|| format!("reading back {}", path.display()))? == *piece;
+    ensure!(is_same, "{} does not read back as it was written: check the disk", path.display());
+    Ok(())
+}
+
 /// Reads a piece, and verifies it alone.
-pub(crate) fn verified(file: File) -> anyhow::Result<Piece> {
+fn verified(file: File) -> anyhow::Result<Piece> {
     let file = BufReader::with_capacity(piece::BUFFER_LEN, file);
     piece::Reader::open(file)?.read(|_| Ok(()))
 }

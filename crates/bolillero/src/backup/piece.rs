@@ -30,7 +30,7 @@ const HEAD_LEN: usize = 16;
 const ADVICE: &str = "take it from another copy of the backup";
 
 /// What a piece holds besides its records.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) start: StreamStart,
     /// The position after its last record. Without records, its time is 0.

@@ -1,6 +1,6 @@
 //! `bolillero backup`: backs up a ledger and its operators, also beside a running central.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -155,8 +155,8 @@ fn to_file(
         writer.add(&record).with_context(cant)
     })?;
     bar.finish_and_clear();
-    let people = operators.read_settled()?;
-    writer.finish(&people).with_context(cant)?.finish()?;
+    let piece = Piece { start, tip: writer.tip, people: operators.read_settled()? };
+    writer.finish(&piece.people).with_context(cant)?.finish()?;
     done.pieces = 1;
     let told = format!("{}{}", done.describe(), anchor(start.id, end));
     if !fs::metadata(path).with_context(cant)?.is_file() {
@@ -164,13 +164,7 @@ fn to_file(
         tell(&told);
         return Ok(());
     }
-    let read = File::open(path).map_err(anyhow::Error::from).and_then(folder::verified);
-    let read = read.with_context(|| format!("reading back {}", path.display()))?;
-    let is_same = (read.start, read.tip) == (start, end) && is_same(&read.people, &people);
-    if !is_same {
-        let why = "does not read back as it was written: check the disk";
-        return Err(Ending::Failed(anyhow::anyhow!("{} {why}", path.display())));
-    }
+    folder::read_back(path, &piece)?;
     print(&told)
 }
 
@@ -178,10 +172,6 @@ fn to_file(
 #[expect(clippy::print_stderr, reason = "standard output has the result")]
 fn tell(text: &str) {
     eprint!("{text}");
-}
-
-fn is_same(one: &People, other: &People) -> bool {
-    one.document() == other.document()
 }
 
 /// Adds pieces to a folder.
@@ -212,7 +202,7 @@ impl Adding<'_> {
     fn end(&mut self, before: Option<&People>) -> anyhow::Result<()> {
         if self.piece.is_none() {
             let people = self.operators.read_settled()?;
-            if self.done.pieces > 0 || before.is_some_and(|before| is_same(before, &people)) {
+            if self.done.pieces > 0 || before == Some(&people) {
                 return Ok(());
             }
             self.piece = Some(self.folder.begin(self.start)?);
@@ -223,7 +213,7 @@ impl Adding<'_> {
     fn complete(&mut self) -> anyhow::Result<()> {
         let piece = self.piece.take().expect("one was begun");
         let Tip { sequence, chain, .. } = piece.tip;
-        let name = self.folder.complete(self.number, piece, &self.operators.read_settled()?)?;
+        let name = self.folder.complete(self.number, piece, self.operators.read_settled()?)?;
         tell(&format!("wrote {name}\n"));
         self.start = StreamStart { sequence, chain, ..self.start };
         self.number += 1;

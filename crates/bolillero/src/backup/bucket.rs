@@ -10,7 +10,6 @@
 use std::fmt;
 use std::future::Future;
 use std::io::{self, Cursor, Read, Write};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -23,6 +22,7 @@ use object_store::{
 };
 use tokio::runtime::{self, Runtime};
 use tokio::time::timeout;
+use url::{Host, Url};
 
 use super::piece::{self, Piece};
 use super::place::{self, PieceName, Place};
@@ -41,9 +41,13 @@ const RETRIES_MAX: usize = 3;
 const RETRY_TIME_MAX: Duration = Duration::from_secs(15);
 /// How much is told of what a store answers, in characters.
 const CAUSE_CHARS_MAX: usize = 300;
+/// This machine, as the exceptions of proxies have it.
+const HERE: &str = "127.0.0.0/8,::1,localhost";
 /// Who may do something.
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+const TOKEN: &str = "AWS_SESSION_TOKEN";
+const REGION: &str = "AWS_REGION";
 
 /// A bucket, or the objects in it whose names begin with a prefix.
 struct Bucket {
@@ -64,15 +68,14 @@ pub(super) fn open(address: &str) -> Result<Box<dyn Place>, Ending> {
         return Err(wrong("it has no bucket: give s3://BUCKET/PREFIX".to_owned()));
     }
     let builder = AmazonS3Builder::from_env().with_bucket_name(name);
-    if [Key::AccessKeyId, Key::SecretAccessKey].iter().any(|key| is_unset(&builder, *key)) {
-        return Err(wrong(format!("set {KEY_ID} and {SECRET} in the environment")));
-    }
+    check_names(&builder, name).map_err(wrong)?;
     let endpoint = endpoint(&builder);
-    let is_plain = is_plain(&endpoint).map_err(wrong)?;
-    let options = ClientOptions::new()
-        .with_allow_http(is_plain)
-        .with_connect_timeout(CONNECT_TIME_MAX)
-        .with_timeout(REQUEST_TIME_MAX);
+    let mut options =
+        ClientOptions::new().with_connect_timeout(CONNECT_TIME_MAX).with_timeout(REQUEST_TIME_MAX);
+    if is_plain(&endpoint).map_err(wrong)? {
+        // Without a proxy that the environment may have: what is not encrypted stays here.
+        options = options.with_allow_http(true).with_proxy_url(&endpoint).with_proxy_excludes(HERE);
+    }
     let retry = RetryConfig {
         max_retries: RETRIES_MAX,
         retry_timeout: RETRY_TIME_MAX,
@@ -90,13 +93,35 @@ pub(super) fn open(address: &str) -> Result<Box<dyn Place>, Ending> {
     Ok(Box::new(Bucket { name: name.to_owned(), prefix, endpoint, store, runtime }))
 }
 
-fn is_unset(builder: &AmazonS3Builder, key: Key) -> bool {
-    builder.get_config_value(&key).is_none_or(|value| value.is_empty())
+/// Checks what becomes part of a header or of a URL, which the library takes for granted.
+fn check_names(builder: &AmazonS3Builder, bucket: &str) -> Result<(), String> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if !bucket.bytes().all(is_name) {
+        return Err("the name of a bucket has letters, digits, '.', '-' and '_' only".to_owned());
+    }
+    let is_set = |key| builder.get_config_value(&key).is_some_and(|value| !value.is_empty());
+    if !is_set(Key::AccessKeyId) || !is_set(Key::SecretAccessKey) {
+        return Err(format!("set {KEY_ID} and {SECRET} in the environment"));
+    }
+    for (key, variable) in [
+        (Key::AccessKeyId, KEY_ID),
+        (Key::SecretAccessKey, SECRET),
+        (Key::Token, TOKEN),
+        (Key::Region, REGION),
+    ] {
+        let value = builder.get_config_value(&key).unwrap_or_default();
+        if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!(
+                "{variable} has a space, a line's end or a letter that is not ASCII"
+            ));
+        }
+    }
+    Ok(())
 }
 
-/// Returns the URL of the store.
+/// Returns the URL of the store, as the library finds it.
 fn endpoint(builder: &AmazonS3Builder) -> String {
-    let of = |key| builder.get_config_value(&key).filter(|value| !value.is_empty());
+    let of = |key| builder.get_config_value(&key);
     of(Key::S3Endpoint).or_else(|| of(Key::Endpoint)).unwrap_or_else(|| {
         let region = of(Key::Region).unwrap_or_else(|| "us-east-1".to_owned());
         format!("https://s3.{region}.amazonaws.com")
@@ -105,20 +130,21 @@ fn endpoint(builder: &AmazonS3Builder) -> String {
 
 /// Returns whether a store is asked without TLS, which only one on this machine may be.
 fn is_plain(endpoint: &str) -> Result<bool, String> {
-    let not_one = || format!("{endpoint} is no URL of a store; check AWS_ENDPOINT_URL");
-    let (scheme, rest) = endpoint.split_once("://").ok_or_else(not_one)?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return Err(
-            "AWS_ENDPOINT_URL has no user and no password: keys are in variables".to_owned()
-        );
+    let not_one = || "AWS_ENDPOINT_URL is no URL such as https://minio.example:9000".to_owned();
+    let url = Url::parse(endpoint).map_err(|_| not_one())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("AWS_ENDPOINT_URL has a user: keys are in {KEY_ID} and {SECRET}"));
     }
-    let host = match authority.strip_prefix('[') {
-        Some(address) => address.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(not_one());
+    }
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     };
-    let is_here = host == "localhost" || host.parse().is_ok_and(|it: IpAddr| it.is_loopback());
-    match scheme {
+    match url.scheme() {
         "https" => Ok(false),
         "http" if is_here => Ok(true),
         "http" => Err(format!(
@@ -203,8 +229,8 @@ impl Bucket {
                 anyhow!("{endpoint} says {code}; run this again later")
             }
             Some(code) => anyhow!(
-                "{endpoint} refuses it: {code}; check {KEY_ID}, {SECRET}, AWS_SESSION_TOKEN and \
-                 AWS_REGION, and that this user may list, read and write the bucket"
+                "{endpoint} refuses it: {code}; check {KEY_ID}, {SECRET}, {TOKEN} and {REGION}, \
+                 and that this user may list, read and write the bucket"
             ),
             None => {
                 let why = root_cause(error);

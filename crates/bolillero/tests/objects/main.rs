@@ -371,12 +371,23 @@ fn what_is_wrong_with_an_address_or_the_environment_is_told_at_once() {
     for (endpoint, why) in [
         ("http://10.0.0.7:9000", "http://10.0.0.7:9000 is another host, and a backup has numbers"),
         ("http://localhost.example", "is another host"),
-        ("http://127.0.0.1@10.0.0.7", "AWS_ENDPOINT_URL has no user and no password"),
-        ("ftp://127.0.0.1", "ftp://127.0.0.1 is no URL of a store; check AWS_ENDPOINT_URL"),
-        ("127.0.0.1:9000", "127.0.0.1:9000 is no URL of a store"),
+        ("https://ana:secret@store.example", "AWS_ENDPOINT_URL has a user"),
+        ("ftp://127.0.0.1", "AWS_ENDPOINT_URL is no URL such as https://"),
+        ("127.0.0.1:9000", "AWS_ENDPOINT_URL is no URL such as https://"),
+        ("https://10.0.0.999", "AWS_ENDPOINT_URL is no URL such as https://"),
+        ("", "AWS_ENDPOINT_URL is no URL such as https://"),
     ] {
         refused(&run(&at(endpoint), "s3://wrong/x"), 2, &[why]);
     }
+    let why = "the name of a bucket has letters, digits, '.', '-' and '_' only";
+    refused(&run(&here, "s3://wrong?/x"), 2, &[why]);
+    for variable in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_REGION"] {
+        let broken = [&here[..], &[(variable, "with a line's end\n")]].concat();
+        refused(&run(&broken, "s3://wrong/x"), 2, &[variable, "a line's end"]);
+    }
+    // What is not encrypted goes to no proxy.
+    let proxied = [&here[..], &[("HTTP_PROXY", "http://127.0.0.1:1")]].concat();
+    assert!(run(&proxied, "s3://wrong/proxied").status.success());
     let forced = ["backup", "--force", "--data", str(&place.data), "--to", "s3://wrong/x"];
     refused(&place.run(&forced), 2, &["--force is for a file"]);
 }

@@ -78,8 +78,9 @@ impl Proxy {
     pub(crate) fn held(&self) {
         let state = self.shared.state.lock().unwrap();
         let waits = |state: &mut State| !state.is_held;
-        let (_state, waited) =
+        let (state, waited) =
             self.shared.changed.wait_timeout_while(state, PATIENCE, waits).unwrap();
+        drop(state);
         assert!(!waited.timed_out(), "nothing came to be held");
     }
 

@@ -20,8 +20,7 @@ use crate::steps::{cargo, dist_program, root, succeed, target};
 
 /// Links the program statically, and builds everything else as `cargo xtask package` does. Packed
 /// relocations are 0.7 MB shorter.
-const BUILD: &str = "rustc --quiet --profile dist --locked -p bolillero --features s3 \
-                     --bin bolillero -- \
+const BUILD: &str = "rustc --quiet --profile dist --locked -p bolillero --bin bolillero -- \
                      -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs";
 const IMAGE: &str = "bolillero";
 const IMAGE_LEN_MAX: u64 = 20_000_000;

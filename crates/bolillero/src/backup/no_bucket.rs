@@ -7,6 +7,6 @@ use crate::exit::Ending;
 pub(super) fn open(address: &str) -> Result<Box<dyn Place>, Ending> {
     Err(Ending::wrong(format!(
         "s3://{address}: this program was built without object stores; build it with `--features \
-         s3`, or take the package or the image"
+         s3`, or take the package"
     )))
 }

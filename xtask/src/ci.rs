@@ -12,8 +12,8 @@ use crate::steps::{BUILD_DIST, cargo, cargo_command, step, succeed, target};
 use crate::tools::{BROWSER, DOCKER, Missing, PACKAGING, PYTHON, STRACE, VALGRIND};
 use crate::torture::Ending;
 use crate::{
-    bench, book, browser, clients, container, instructions, models, package, planted, runs,
-    schemathesis, system_calls, tidy, torture,
+    bench, book, browser, clients, container, instructions, models, objects, package, planted,
+    runs, schemathesis, system_calls, tidy, torture,
 };
 
 const FMT: &str = "fmt --all --check";
@@ -38,7 +38,8 @@ const RUSTDOC: &str = "-D warnings -A rustdoc::private_intra_doc_links -A rustdo
 const DEMO: &str = "run --release --locked -- demo";
 
 /// As the README installs the program, but to a folder of ours.
-const INSTALL: &str = "install --quiet --path crates/bolillero --locked --profile dist --root";
+const INSTALL: &str =
+    "install --quiet --path crates/bolillero --locked --profile dist --features s3 --root";
 
 /// Seeds of the simulation: twice as many as it takes for every fault to happen.
 const SIM_SEEDS: u64 = 200;
@@ -76,6 +77,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if !missing.any_of(&[PYTHON]) {
         step("schemathesis", || schemathesis::run(SCHEMATHESIS_EXAMPLES, 0))?;
         step("clients", clients::run)?;
+        step("objects", objects::run)?;
         step("book", book::run)?;
     }
     if !missing.any_of(&[PACKAGING]) {

@@ -235,6 +235,14 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  cargo xtask clients")]
     Clients,
 
+    /// Test backups in a bucket of an object store
+    ///
+    /// Builds the program with the feature `s3`, starts moto, a server of the protocol of S3, and
+    /// backs up to it: killed at any moment, two runs at once, with damaged pieces, over TLS.
+    /// Requires Python with venv, and PyPI the first time.
+    #[command(after_help = "Example:\n  cargo xtask objects")]
+    Objects,
+
     /// Benchmark the central, alone and against other stores
     ///
     /// Runs all scenarios of docs/explanation/benchmarks.md, or one; `cargo xtask bench --help`

@@ -16,6 +16,7 @@ mod container;
 mod fuzz;
 mod instructions;
 mod models;
+mod objects;
 mod package;
 mod planted;
 mod program;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::SystemCalls { record } => system_calls::run(record),
         Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),
         Command::Clients => clients::run(),
+        Command::Objects => objects::run(),
         Command::Container => container::run(),
         Command::Browser => browser::run(),
         Command::Screenshots => browser::screenshots(),

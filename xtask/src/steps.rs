@@ -28,7 +28,8 @@ pub(crate) fn cargo(line: &str, variable: Option<(&str, &str)>) -> anyhow::Resul
 }
 
 /// Builds the program as it is installed and packaged, [`dist_program`].
-pub(crate) const BUILD_DIST: &str = "build --quiet --profile dist --locked -p bolillero";
+pub(crate) const BUILD_DIST: &str =
+    "build --quiet --profile dist --locked -p bolillero --features s3";
 
 pub(crate) fn dist_program() -> PathBuf {
     target().join("dist/bolillero")

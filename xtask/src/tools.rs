@@ -32,8 +32,8 @@ pub(crate) const BROWSER: Tool = tool(
 pub(crate) const PYTHON: Tool = tool(
     &["python3", "-c", "import venv, ensurepip"],
     &["python3-venv"],
-    "made-up requests to the API, the client in Python, the site of the documents, exports read by \
-     pyarrow, accessibility of the console, NATS in the short measurement beside other stores",
+    "made-up requests to the API, the client in Python, backups in an object store, the site of the documents, \
+     exports read by pyarrow, accessibility of the console, NATS in the short measurement beside other stores",
 );
 pub(crate) const VALGRIND: Tool =
     tool(&["valgrind", "--version"], &["valgrind"], "counting instructions");

@@ -1,18 +1,24 @@
 //! Backups: the records of a ledger and its operators, in immutable pieces.
 //!
-//! A backup is one file, which is one piece, or a folder to which each run adds pieces. The pieces
-//! of a folder are numbered from 1, and each begins where the one before it ends; see [`piece`] for
-//! their format and [`folder`] for their names.
+//! A backup is one file, which is one piece, or a folder or a bucket of an object store to which each
+//! run adds pieces. These are numbered from 1, and each begins where the one before it ends; see
+//! [`piece`] for their format and [`place`] for their names.
 //!
 //! Invariants:
 //! - a piece is complete and durable before it has its name, and never changes after that;
 //! - what is read is verified before it is returned: the pieces, the chain across them, the rules.
 
+#[cfg(feature = "s3")]
+mod bucket;
+#[cfg(not(feature = "s3"))]
+#[path = "backup/no_bucket.rs"]
+mod bucket;
 pub(crate) mod folder;
 pub(crate) mod piece;
+pub(crate) mod place;
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -20,19 +26,15 @@ use engine::{LedgerId, Record, Tip};
 use lottery::{DrawStatus, Draws};
 use operators::People;
 
-use self::folder::{Folder, PieceName};
+use self::folder::Folder;
 use self::piece::Piece;
+use self::place::{PieceName, Place};
 use crate::exit::Ending;
 
 /// A backup, for reading.
-pub(crate) struct Backup {
-    path: PathBuf,
-    pieces: Pieces,
-}
-
-enum Pieces {
-    File,
-    Folder(Folder, Vec<PieceName>),
+pub(crate) enum Backup {
+    File(PathBuf),
+    Pieces(Box<dyn Place>, Vec<PieceName>),
 }
 
 /// What was read and found sound.
@@ -46,26 +48,39 @@ pub(crate) struct Summary {
     pub(crate) people: People,
 }
 
+/// Returns an address that is no path.
+pub(crate) fn url(address: &Path) -> Option<&str> {
+    address.to_str().filter(|text| text.contains("://"))
+}
+
+/// Opens the place that such an address names.
+pub(crate) fn remote(url: &str) -> Result<Box<dyn Place>, Ending> {
+    match url.strip_prefix("s3://") {
+        Some(address) => bucket::open(address),
+        None => Err(Ending::wrong(format!("{url} is neither a path nor s3://BUCKET/PREFIX"))),
+    }
+}
+
 impl Backup {
-    /// Opens a file or a folder.
-    pub(crate) fn open(path: &Path) -> Result<Self, Ending> {
-        let wrong = |why: &str| Err(Ending::wrong(format!("backup {}: {why}", path.display())));
-        let found = match std::fs::metadata(path) {
-            Ok(found) => found,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return wrong("there is no such file or folder; check the path");
-            }
-            Err(error) => return Err(Ending::from(error)),
+    /// Opens a file, a folder or a bucket.
+    pub(crate) fn open(address: &Path) -> Result<Self, Ending> {
+        let wrong = |why: &str| Err(Ending::wrong(format!("backup {}: {why}", address.display())));
+        let place = match url(address) {
+            Some(url) => remote(url)?,
+            None => match std::fs::metadata(address) {
+                Ok(found) if found.is_dir() => Box::new(Folder::existing(address)),
+                Ok(_) => return Ok(Self::File(address.to_owned())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return wrong("there is no such file or folder; check the path");
+                }
+                Err(error) => return Err(Ending::from(error)),
+            },
         };
-        if !found.is_dir() {
-            return Ok(Self { path: path.to_owned(), pieces: Pieces::File });
-        }
-        let folder = Folder::existing(path);
-        let names = folder.pieces()?;
+        let names = place.pieces()?;
         if names.is_empty() {
-            return wrong("there are no pieces of a backup in this folder; check the path");
+            return wrong("there are no pieces of a backup there; check the address");
         }
-        Ok(Self { path: path.to_owned(), pieces: Pieces::Folder(folder, names) })
+        Ok(Self::Pieces(place, names))
     }
 
     /// Reads every record in order, verifies it, and calls `visit` with it.
@@ -74,15 +89,14 @@ impl Backup {
         mut visit: impl FnMut(Record<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<Summary> {
         let mut reading = Reading { draws: Draws::default(), end: None, visit: &mut visit };
-        match &self.pieces {
-            Pieces::File => {
-                let file = File::open(&self.path).map_err(anyhow::Error::from);
+        match self {
+            Self::File(path) => {
+                let file = File::open(path).map_err(anyhow::Error::from);
                 file.and_then(|file| reading.piece(file)).with_context(|| self.place())?;
             }
-            Pieces::Folder(folder, names) => {
+            Self::Pieces(place, names) => {
                 for name in names {
-                    let file = folder.open(name).map_err(anyhow::Error::from);
-                    let read = file.and_then(|file| reading.named(name, file));
+                    let read = place.open(name).and_then(|piece| reading.named(name, piece));
                     read.with_context(|| format!("{}: {name}", self.place()))?;
                 }
             }
@@ -93,16 +107,18 @@ impl Backup {
 
     /// Returns the ledger's id.
     pub(crate) fn id(&self) -> anyhow::Result<LedgerId> {
-        let file = match &self.pieces {
-            Pieces::File => File::open(&self.path),
-            Pieces::Folder(folder, names) => folder.open(&names[0]),
+        let id = match self {
+            Self::File(path) => File::open(path).map_err(anyhow::Error::from).and_then(piece::id),
+            Self::Pieces(place, names) => place.open(&names[0]).and_then(piece::id),
         };
-        let id = file.map_err(anyhow::Error::from).and_then(piece::id);
         id.with_context(|| self.place())
     }
 
     fn place(&self) -> String {
-        format!("backup {}", self.path.display())
+        match self {
+            Self::File(path) => format!("backup {}", path.display()),
+            Self::Pieces(place, _) => format!("backup {place}"),
+        }
     }
 }
 
@@ -115,20 +131,16 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn named(&mut self, name: &PieceName, file: File) -> anyhow::Result<()> {
-        self.piece(file)?;
-        let Piece { start, tip, .. } = self.end.as_ref().expect("it was read");
-        if (start.sequence, tip.sequence) != (name.first, name.next) {
-            bail!("it holds other records than its name says; give it its name again");
-        }
-        Ok(())
+    fn named(&mut self, name: &PieceName, from: impl Read) -> anyhow::Result<()> {
+        self.piece(from)?;
+        name.expect_of(self.end.as_ref().expect("it was read"))
     }
 
     /// Reads a piece, which must continue the one before it.
-    fn piece(&mut self, file: File) -> anyhow::Result<()> {
+    fn piece(&mut self, from: impl Read) -> anyhow::Result<()> {
         let before = self.end.take();
         let (draws, visit) = (&mut self.draws, &mut self.visit);
-        let reader = piece::Reader::open(BufReader::with_capacity(piece::BUFFER_LEN, file))?;
+        let reader = piece::Reader::open(BufReader::with_capacity(piece::BUFFER_LEN, from))?;
         let start = reader.start();
         match &before {
             None if start.sequence > 0 => {
@@ -136,14 +148,14 @@ impl Reading<'_> {
             }
             None => {}
             Some(Piece { start: of, .. }) if of.id != start.id => {
-                bail!("it is of another ledger; put each backup into a folder of its own")
+                bail!("it is of another ledger; put each backup into a place of its own")
             }
             Some(Piece { tip, .. })
                 if (tip.sequence, tip.chain) != (start.sequence, start.chain) =>
             {
                 bail!(
                     "it does not continue the piece before it at record {}: it is of another \
-                     history; put each backup into a folder of its own",
+                     history; put each backup into a place of its own",
                     tip.sequence
                 )
             }

@@ -12,7 +12,7 @@
 //! Nothing follows. The operators are read after the records, so they are as new as any act among
 //! these, or newer.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use anyhow::ensure;
 use engine::{LedgerId, Record, StreamError, StreamReader, StreamStart, StreamWriter, Tip};
@@ -30,7 +30,7 @@ const HEAD_LEN: usize = 16;
 const ADVICE: &str = "take it from another copy of the backup";
 
 /// What a piece holds besides its records.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) start: StreamStart,
     /// The position after its last record. Without records, its time is 0.
@@ -117,6 +117,11 @@ impl<R: Read> Reader<R> {
         }
         Ok(Piece { start, tip, people: people(self.0.into_inner())? })
     }
+}
+
+/// Reads a piece, and verifies it alone.
+pub(crate) fn verified(from: impl Read) -> anyhow::Result<Piece> {
+    Reader::open(BufReader::with_capacity(BUFFER_LEN, from))?.read(|_| Ok(()))
 }
 
 /// Returns the id of the ledger that a piece is of.

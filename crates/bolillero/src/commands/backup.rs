@@ -1,6 +1,7 @@
 //! `bolillero backup`: backs up a ledger and its operators, also beside a running central.
 
-use std::fs::{self, File};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -14,8 +15,10 @@ use super::location::LocationArgs;
 use super::operator::Kept;
 use super::progress;
 use super::stored::Stored;
-use crate::backup::folder::{self, Folder, NewPiece};
+use crate::backup::folder::{self, Folder};
 use crate::backup::piece::{Piece, Writer};
+use crate::backup::place::{NewPiece, Place};
+use crate::backup::{remote, url};
 use crate::exit::{Ending, print};
 use crate::output::{How, Output};
 
@@ -24,16 +27,17 @@ Examples:
   bolillero backup --data ./data --to /mnt/backup/lottery
   bolillero backup --data ./data --to ledger.bolb
   bolillero backup --data ./data --to /dev/stdout | ssh vault 'cat > ledger.bolb'
+  bolillero backup --data ./data --to s3://lottery-archive/2026
   bolillero backup --store postgres://central@db1,db2/lottery?sslrootcert=ca.crt --to ./backup
 
 The central may be running: everything that it acknowledged before the backup began is in it. A
-folder gets a new piece for what is new since the last run, and its pieces never change. A path that
-ends in .bolb, or is a pipe or another device, is one file with everything. What was written is read
+folder, or a bucket of an object store, gets a new piece for what is new since the last run, and its
+pieces never change. A path that ends in .bolb, or is a pipe or another device, is one file with
+everything. For a bucket set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, unless it is Amazon's,
+AWS_ENDPOINT_URL. What was written is read
 back and verified. The end of the chain is printed: store it elsewhere, as that of `check`. A backup
 is as confidential as the ledger: it has all bets, and the digests of passwords and tokens.";
 
-/// A folder gets further pieces instead of longer ones, in bytes.
-const PIECE_LEN_MAX: u64 = 256 << 20;
 const EXTENSION: &str = "bolb";
 
 /// What to back up, and to where.
@@ -43,8 +47,9 @@ pub(crate) struct BackupArgs {
     #[command(flatten)]
     from: LocationArgs,
 
-    /// Folder to add to, created if missing; or one file, if it ends in .bolb or is a device.
-    #[arg(long, value_name = "FILE|DIR")]
+    /// Folder to add to, created if missing; s3://BUCKET/PREFIX to add to; or one file, if it ends in
+    /// .bolb or is a device.
+    #[arg(long, value_name = "FILE|DIR|URL")]
     to: PathBuf,
 
     /// Overwrite the file if it exists.
@@ -69,13 +74,18 @@ pub(crate) fn run(args: &BackupArgs) -> Result<(), Ending> {
         return Err(Ending::wrong("there is nothing to back up: nothing was ever written there"));
     };
     let start = StreamStart { id, sequence: 0, chain: Chain::first(id) };
-    if is_file(&args.to) {
+    let url = url(&args.to);
+    if url.is_none() && is_file(&args.to) {
         return to_file(args, &source, &mut operators, start);
     }
     if args.force {
-        return Err(Ending::wrong("--force is for a file: the pieces in a folder never change"));
+        return Err(Ending::wrong("--force is for a file: the pieces of a backup never change"));
     }
-    to_folder(&args.to, &source, &mut operators, start)
+    let place = match url {
+        Some(url) => remote(url)?,
+        None => local(&args.to)?,
+    };
+    to_place(place.as_ref(), &source, &mut operators, start)
 }
 
 /// Returns whether a path is to be one file.
@@ -85,35 +95,39 @@ fn is_file(path: &Path) -> bool {
         || fs::metadata(path).is_ok_and(is_device)
 }
 
-/// Adds what is new to a folder.
-fn to_folder(
-    path: &Path,
-    source: &Stored,
-    operators: &mut Kept,
-    mut start: StreamStart,
-) -> Result<(), Ending> {
+/// Opens a folder to add to.
+fn local(path: &Path) -> Result<Box<dyn Place>, Ending> {
     if fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
         let why = format!("is a file: name a folder, or a file that ends in .{EXTENSION}");
         return Err(Ending::wrong(format!("{} {why}", path.display())));
     }
-    let folder = Folder::locked(path)?;
-    let names = folder.pieces()?;
-    let last = names.last().map(|name| folder.verified(name)).transpose()?;
+    Ok(Box::new(Folder::locked(path)?))
+}
+
+/// Adds what is new.
+fn to_place(
+    place: &dyn Place,
+    source: &Stored,
+    operators: &mut Kept,
+    mut start: StreamStart,
+) -> Result<(), Ending> {
+    let names = place.pieces()?;
+    let last = names.last().map(|name| place.verified(name)).transpose()?;
     if let Some(Piece { start: of, tip, .. }) = &last {
         if of.id != start.id {
-            let (path, of, id) = (path.display(), of.id, start.id);
+            let (of, id) = (of.id, start.id);
             let why = format!("is a backup of the ledger {of}, and this is {id}");
-            return Err(Ending::wrong(format!("{path} {why}; back it up to another folder")));
+            return Err(Ending::wrong(format!("{place} {why}; back it up to another place")));
         }
         start = StreamStart { id: of.id, sequence: tip.sequence, chain: tip.chain };
     }
     let mut adding = Adding {
-        folder: &folder,
+        place,
         operators,
         number: names.len() as u64 + 1,
         start,
         piece: None,
-        piece_len_max: PIECE_LEN_MAX,
+        piece_len_max: place.piece_len_max(),
         done: Done::default(),
     };
     let bar = progress::counter("records backed up");
@@ -124,10 +138,10 @@ fn to_folder(
     bar.finish_and_clear();
     let mut end = read.map_err(|ending| {
         let what = match ending {
-            Ending::Wrong(_) => " can't go on with this ledger: back it up to another folder",
+            Ending::Wrong(_) => " can't go on with this ledger: back it up to another place",
             _ => "",
         };
-        ending.context(format!("backup {}{what}", path.display()))
+        ending.context(format!("backup {place}{what}"))
     })?;
     adding.end(last.as_ref().map(|last| &last.people))?;
     if let (0, Some(last)) = (adding.done.records, last) {
@@ -155,8 +169,8 @@ fn to_file(
         writer.add(&record).with_context(cant)
     })?;
     bar.finish_and_clear();
-    let people = operators.read_settled()?;
-    writer.finish(&people).with_context(cant)?.finish()?;
+    let piece = Piece { start, tip: writer.tip, people: operators.read_settled()? };
+    writer.finish(&piece.people).with_context(cant)?.finish()?;
     done.pieces = 1;
     let told = format!("{}{}", done.describe(), anchor(start.id, end));
     if !fs::metadata(path).with_context(cant)?.is_file() {
@@ -164,13 +178,7 @@ fn to_file(
         tell(&told);
         return Ok(());
     }
-    let read = File::open(path).map_err(anyhow::Error::from).and_then(folder::verified);
-    let read = read.with_context(|| format!("reading back {}", path.display()))?;
-    let is_same = (read.start, read.tip) == (start, end) && is_same(&read.people, &people);
-    if !is_same {
-        let why = "does not read back as it was written: check the disk";
-        return Err(Ending::Failed(anyhow::anyhow!("{} {why}", path.display())));
-    }
+    folder::read_back(path, &piece)?;
     print(&told)
 }
 
@@ -180,31 +188,29 @@ fn tell(text: &str) {
     eprint!("{text}");
 }
 
-fn is_same(one: &People, other: &People) -> bool {
-    one.document() == other.document()
-}
-
-/// Adds pieces to a folder.
+/// Adds pieces.
 struct Adding<'a> {
-    folder: &'a Folder,
+    place: &'a dyn Place,
     operators: &'a mut Kept,
     /// The number of the next piece, and where it begins.
     number: u64,
     start: StreamStart,
-    piece: Option<NewPiece>,
+    piece: Option<Writer<Box<dyn NewPiece + 'a>>>,
     piece_len_max: u64,
     done: Done,
 }
 
 impl Adding<'_> {
     fn add(&mut self, record: &Record<'_>) -> anyhow::Result<()> {
-        let piece = match &mut self.piece {
-            Some(piece) => piece,
-            none => none.insert(self.folder.begin(self.start)?),
-        };
-        self.folder.written(piece.add(record))?;
+        if self.piece.is_none() {
+            self.begin()?;
+        }
+        let piece = self.piece.as_mut().expect("it was begun");
+        let added = piece.add(record);
+        let is_full = piece.is_full(self.piece_len_max);
+        self.written(added)?;
         self.done.count(record);
-        if piece.is_full(self.piece_len_max) { self.complete() } else { Ok(()) }
+        if is_full { self.complete() } else { Ok(()) }
     }
 
     /// Completes the last piece, or makes one without records if there are other operators than
@@ -212,23 +218,37 @@ impl Adding<'_> {
     fn end(&mut self, before: Option<&People>) -> anyhow::Result<()> {
         if self.piece.is_none() {
             let people = self.operators.read_settled()?;
-            if self.done.pieces > 0 || before.is_some_and(|before| is_same(before, &people)) {
+            if self.done.pieces > 0 || before == Some(&people) {
                 return Ok(());
             }
-            self.piece = Some(self.folder.begin(self.start)?);
+            self.begin()?;
         }
         self.complete()
     }
 
+    fn begin(&mut self) -> anyhow::Result<()> {
+        let new = self.place.begin()?;
+        self.piece = Some(self.written(Writer::start(new, self.start))?);
+        Ok(())
+    }
+
     fn complete(&mut self) -> anyhow::Result<()> {
-        let piece = self.piece.take().expect("one was begun");
-        let Tip { sequence, chain, .. } = piece.tip;
-        let name = self.folder.complete(self.number, piece, &self.operators.read_settled()?)?;
+        let writer = self.piece.take().expect("one was begun");
+        let people = self.operators.read_settled()?;
+        let piece = Piece { start: writer.start, tip: writer.tip, people };
+        let new = self.written(writer.finish(&piece.people))?;
+        let name = new.complete(self.number, &piece)?;
         tell(&format!("wrote {name}\n"));
+        let Tip { sequence, chain, .. } = piece.tip;
         self.start = StreamStart { sequence, chain, ..self.start };
         self.number += 1;
         self.done.pieces += 1;
         Ok(())
+    }
+
+    /// Says where a write failed.
+    fn written<T>(&self, written: io::Result<T>) -> anyhow::Result<T> {
+        written.with_context(|| format!("can't write to the backup {}", self.place))
     }
 }
 
@@ -308,7 +328,7 @@ mod tests {
         for piece_len_max in [1, 300, 1000] {
             let to = to.join(piece_len_max.to_string());
             let mut adding = Adding {
-                folder: &Folder::locked(&to).unwrap(),
+                place: &Folder::locked(&to).unwrap(),
                 operators: &mut Kept::Folder(OperatorsFile::in_folder(&data)),
                 number: 1,
                 start: StreamStart { id: ID, sequence: 0, chain: Chain::first(ID) },

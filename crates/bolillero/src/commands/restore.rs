@@ -18,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   bolillero restore --from /mnt/backup/lottery --data ./data
   bolillero restore --from ledger.bolb --data ./rehearsal --until nocturna
+  bolillero restore --from s3://lottery-archive/2026 --data ./data
   bolillero restore --from ledger.bolb --store postgres://owner@db1,db2/lottery?sslrootcert=ca.crt
 
 The target must be new, or hold the beginning of the same ledger: an interrupted restore goes on
@@ -30,8 +31,8 @@ No central starts on a folder that holds only a part; start none on a store befo
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RestoreArgs {
-    /// File or folder of the backup.
-    #[arg(long, value_name = "FILE|DIR")]
+    /// Backup, as `backup --to` has it.
+    #[arg(long, value_name = "FILE|DIR|URL")]
     from: PathBuf,
 
     #[command(flatten)]

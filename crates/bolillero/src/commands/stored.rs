@@ -30,7 +30,7 @@ pub(crate) struct StoredIn {
     pub(super) store: Option<StoreUrl>,
 
     /// Backup, as `backup --to` has it.
-    #[arg(long, value_name = "FILE|DIR")]
+    #[arg(long, value_name = "FILE|DIR|URL")]
     pub(super) backup: Option<PathBuf>,
 }
 

@@ -463,7 +463,23 @@ fn a_file_is_written_whole_or_not_at_all_and_a_pipe_gets_the_same() {
     refused(&run(&[&backup[..], &[str(&plain)]].concat()), 2, &["is a file: name a folder"]);
     let folder = place.path("backup");
     let output = run(&[&backup[..], &[str(&folder), "--force"]].concat());
-    refused(&output, 2, &["the pieces in a folder never change"]);
+    refused(&output, 2, &["the pieces of a backup never change"]);
+}
+
+#[test]
+fn a_program_without_object_stores_says_how_to_get_one_with_them() {
+    let place = Place::with_draws(&["first"]);
+    let how = if cfg!(feature = "s3") { "set AWS_" } else { "build it with `--features s3`" };
+    let unknown = "gs://bucket/x is neither a path nor s3://BUCKET/PREFIX";
+    for (address, why) in [("s3://bucket/x", how), ("gs://bucket/x", unknown)] {
+        for command in [
+            &["backup", "--data", str(&place.data), "--to"][..],
+            &["check", "--backup"],
+            &["restore", "--data", str(&place.path("restored")), "--from"],
+        ] {
+            refused(&run(&[command, &[address]].concat()), 2, &[why]);
+        }
+    }
 }
 
 /// Returns a command that can't write files beyond some length, as on a full disk.
@@ -483,7 +499,7 @@ fn on_a_full_disk_a_backup_and_a_restore_fail_and_go_on_once_there_is_room() {
     place.add_draw("second", 200);
     let backup = ["backup", "--data", str(&place.data), "--to", str(&to)];
     let output = output_of(&mut on_a_full_disk(&backup));
-    refused(&output, 1, &["can't write to the backup folder", "File too large"]);
+    refused(&output, 1, &["can't write to the backup ", "File too large"]);
     assert_eq!(anchor(&run_well(&["check", "--backup", str(&to)]))[0], "records 6");
     let printed = run_well(&backup);
     assert!(names(&to).starts_with(&pieces) && names(&to).len() == 2, "{printed}");

@@ -287,6 +287,7 @@ impl SharedPool {
         // Declared before the lock is taken, so that it is dropped after the lock is released.
         let _ends = Ends(self);
         let mut zeros = BlockBuffer::new(ZERO_STEP_LEN);
+        zeros.extend(ZERO_STEP_LEN);
         // The value of `written_len` when the writer was last seen to pause.
         let mut quiet_at = 0;
         let mut state = lock(&self.state);
@@ -308,7 +309,7 @@ impl SharedPool {
                 }
                 Task::Zero { file, from } => {
                     drop(state);
-                    let zeroed = self.zero_step(&*file, from, &mut zeros);
+                    let zeroed = self.zero_step(&*file, from, zeros.blocks());
                     state = lock(&self.state);
                     state.put_back(file, zeroed, self.segment_len);
                     self.changed.notify_all();
@@ -393,17 +394,11 @@ impl SharedPool {
     }
 
     /// Zeroes the next part of a file and returns its end offset.
-    fn zero_step(
-        &self,
-        file: &dyn DiskFile,
-        from: u64,
-        zeros: &mut BlockBuffer,
-    ) -> io::Result<u64> {
-        let len = (self.segment_len - from).min(ZERO_STEP_LEN as u64);
-        zeros.clear();
-        zeros.extend(usize::try_from(len).expect("a step fits memory"));
-        file.write_durable(from, zeros.blocks())?;
-        Ok(from + len)
+    fn zero_step(&self, file: &dyn DiskFile, from: u64, zeros: &[u8]) -> io::Result<u64> {
+        let left = usize::try_from(self.segment_len - from).expect("a segment fits memory");
+        let zeros = &zeros[..left.min(zeros.len())];
+        file.write_durable(from, zeros)?;
+        Ok(from + zeros.len() as u64)
     }
 
     /// Returns whether all spares exist and are fully zeroed.

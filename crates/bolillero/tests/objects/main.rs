@@ -136,7 +136,7 @@ fn runs_beside_a_central_add_pieces_and_everything_reads_them() {
     for chunk in 0..3 {
         agency.send(&bets(1, chunk, &["Ana|Paz|1|2000-01-01|7"])).expect(&ack(chunk));
         let printed = place.back_up();
-        assert!(printed.contains("with 1 bets in 1 piece\n"), "{printed}");
+        assert!(printed.contains("with 1 bet in 1 piece\n"), "{printed}");
     }
     agency.send(&finish(1)).expect(&finish(1));
     assert_eq!(central.process.terminate().code, Some(0));
@@ -168,7 +168,7 @@ fn runs_beside_a_central_add_pieces_and_everything_reads_them() {
     let restored = place.path("restored");
     let restore = ["restore", "--from", &url, "--data", str(&restored)];
     let printed = place.run_well(&[&restore[..], &["--until", "first"]].concat());
-    assert!(printed.contains("; 1 later draws\n"), "{printed}");
+    assert!(printed.contains("; 1 later draw\n"), "{printed}");
     assert_eq!(anchor(&place.run_well(&restore)), anchor(&checked));
     run_well(&["check", "--data", str(&restored)]);
     // It is the same history, which the bucket goes on with.

@@ -16,7 +16,9 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use server::proxy::{Holding, Proxy};
 use server::{KEYS, Server, anywhere};
 use support::raw::{Raw, ack, bets, finish};
-use support::{Central, Process, bolillero, drawn, exported, output_of, run_well, str, text};
+use support::{
+    Central, Process, anchor, bolillero, drawn, exported, output_of, refused, run_well, str, text,
+};
 
 /// A ledger and a bucket for it.
 struct Place {
@@ -106,26 +108,6 @@ fn run_with(environment: &[(&str, &str)], args: &[&str]) -> Output {
 fn start(data: &Path, draw: &str) -> Central {
     let more = ["--agencies", "1", "--winning-number", "7", "--draw", draw];
     Central::start(data, "127.0.0.1:0", &more)
-}
-
-/// Returns the lines `records`, `ledger` and `chain` of what a command printed.
-fn anchor(printed: &str) -> Vec<String> {
-    let lines = printed.lines().filter_map(|line| {
-        let (word, rest) = line.split_once(' ')?;
-        let value = rest.trim().split([' ', ',']).next()?;
-        ["records", "ledger", "chain"].contains(&word).then(|| format!("{word} {value}"))
-    });
-    let lines: Vec<_> = lines.collect();
-    assert_eq!(lines.len(), 3, "{printed}");
-    lines
-}
-
-fn refused(output: &Output, code: i32, parts: &[&str]) {
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{message}{}", text(&output.stdout));
-    for part in parts {
-        assert!(message.contains(part), "'{part}' is not in: {message}");
-    }
 }
 
 #[test]

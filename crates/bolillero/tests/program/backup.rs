@@ -4,14 +4,14 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::thread;
 
 use crate::support::http::add_operator;
 use crate::support::raw::{Load, Raw, ack, bets, finish};
 use crate::support::{
-    Bets, Central, Ended, Process, agency, drawn, exported, free_address, output_of, run, run_well,
-    str, text,
+    Bets, Central, Ended, Process, agency, anchor, drawn, exported, free_address, output_of,
+    refused, run, run_well, str, text,
 };
 
 /// A folder with a ledger and room for its backups.
@@ -55,18 +55,6 @@ impl Place {
     }
 }
 
-/// Returns the lines `records`, `ledger` and `chain` of what a command printed.
-fn anchor(printed: &str) -> Vec<String> {
-    let lines = printed.lines().filter_map(|line| {
-        let (word, rest) = line.split_once(' ')?;
-        let value = rest.trim().split([' ', ',']).next()?;
-        ["records", "ledger", "chain"].contains(&word).then(|| format!("{word} {value}"))
-    });
-    let lines: Vec<_> = lines.collect();
-    assert_eq!(lines.len(), 3, "{printed}");
-    lines
-}
-
 /// Returns the names of the files in a folder, except for the lock.
 fn names(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name());
@@ -74,14 +62,6 @@ fn names(folder: &Path) -> Vec<String> {
     names.retain(|name| name != "lock");
     names.sort_unstable();
     names
-}
-
-fn refused(output: &Output, code: i32, parts: &[&str]) {
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{message}{}", text(&output.stdout));
-    for part in parts {
-        assert!(message.contains(part), "'{part}' is not in: {message}");
-    }
 }
 
 #[test]

@@ -86,6 +86,27 @@ pub fn str(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// Returns the lines `records`, `ledger` and `chain` of what a command printed.
+pub fn anchor(printed: &str) -> Vec<String> {
+    let lines = printed.lines().filter_map(|line| {
+        let (word, rest) = line.split_once(' ')?;
+        let value = rest.trim().split([' ', ',']).next()?;
+        ["records", "ledger", "chain"].contains(&word).then(|| format!("{word} {value}"))
+    });
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), 3, "{printed}");
+    lines
+}
+
+/// Checks that a command failed with this exit code, and that its message has these parts.
+pub fn refused(output: &Output, code: i32, parts: &[&str]) {
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{message}{}", text(&output.stdout));
+    for part in parts {
+        assert!(message.contains(part), "'{part}' is not in: {message}");
+    }
+}
+
 /// A running child process of the program; killed when dropped.
 pub struct Process {
     child: Child,

@@ -164,10 +164,9 @@ impl Load {
 
     pub fn start(address: &str) -> Self {
         let progress = Arc::new(Progress::default());
-        let (mut agency, sent) = (Raw::connect(address), progress.clone());
+        let (mut agency, sent) = (Raw::connect(address), Arc::clone(&progress));
         let thread = thread::spawn(move || {
-            let mut chunks = 0..;
-            while let Some(chunk) = chunks.next().filter(|_| !sent.is_stopped()) {
+            for chunk in (0..).take_while(|_| !sent.is_stopped.load(Ordering::Relaxed)) {
                 let bet = |bet| format!("Ana|Paz|{chunk}{bet:02}|2000-01-01|8");
                 let texts: Vec<_> = (0..Self::BETS_OF_BATCH).map(bet).collect();
                 let texts: Vec<_> = texts.iter().map(String::as_str).collect();
@@ -198,11 +197,5 @@ impl Load {
 impl Drop for Load {
     fn drop(&mut self) {
         self.progress.is_stopped.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Progress {
-    fn is_stopped(&self) -> bool {
-        self.is_stopped.load(Ordering::Relaxed)
     }
 }

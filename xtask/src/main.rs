@@ -21,6 +21,7 @@ mod package;
 mod planted;
 mod program;
 mod python;
+mod recorded;
 mod runs;
 mod schemathesis;
 mod steps;

@@ -203,7 +203,7 @@ fn verify_unit(system: &Path) -> anyhow::Result<()> {
     let output = verify.arg("bolillero.service").output()?;
     let found = String::from_utf8_lossy(&output.stderr).into_owned();
     let of_a_line = |line: &str| {
-        let places = [".service:", "standby.conf:"].map(|file| line.split_once(file));
+        let places = ["bolillero.service:", "standby.conf:"].map(|file| line.split_once(file));
         let mut places = places.iter().flatten();
         places.any(|(_, at)| at.starts_with(|c: char| c.is_ascii_digit()))
     };

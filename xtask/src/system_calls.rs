@@ -19,12 +19,9 @@ use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 use serde_json::Value;
 
 use crate::program::{self, Process, command, wait_until};
-use crate::steps::{BUILD_DIST, cargo, dist_program, root, target};
+use crate::recorded::Figure;
+use crate::steps::{BUILD_DIST, cargo, dist_program, target};
 
-/// The figure, as a number and nothing else.
-const RECORDED: &str = "xtask/system-calls-per-1000-batches.txt";
-/// More above or below the recorded figure than this is a failure.
-const CHANGE_PERCENT_MAX: u64 = 10;
 /// As `wire::limits` has it.
 const WINDOW: u32 = 16;
 const WINDOWS: u32 = 200;
@@ -47,15 +44,17 @@ pub(crate) fn run(record: bool) -> anyhow::Result<()> {
         println!("not counted: only who may have real-time threads can");
         return Ok(());
     };
-    let path = root().join(RECORDED);
-    if record {
-        println!("{counted} system calls for 1,000 batches, recorded in {RECORDED}");
-        return fs::write(&path, format!("{counted}\n")).context(RECORDED);
-    }
-    let recorded = fs::read_to_string(&path).context(RECORDED)?;
-    let recorded = recorded.trim().parse().context("the recorded figure is no number")?;
-    println!("{counted} system calls for 1,000 batches, {recorded} recorded");
-    compare(counted, recorded)
+    let advice = format!(
+        "find out why in {}, or record the new figure with `cargo xtask system-calls --record`",
+        target().join("system-calls/calls").display()
+    );
+    let figure = Figure {
+        file: "xtask/system-calls-per-1000-batches.txt",
+        subject: "1,000 batches take",
+        unit: "system calls",
+        advice,
+    };
+    figure.check(counted, record)
 }
 
 /// Counts the system calls of a central, for 1,000 batches.
@@ -133,17 +132,6 @@ fn total_of(report: &str) -> Option<u64> {
     report.lines().find_map(|line| line.strip_prefix("total "))?.trim().parse().ok()
 }
 
-/// Fewer is a failure too: a figure that is too high would let as many come back unseen.
-fn compare(counted: u64, recorded: u64) -> anyhow::Result<()> {
-    ensure!(
-        counted.abs_diff(recorded) * 100 <= recorded * CHANGE_PERCENT_MAX,
-        "1,000 batches take {counted} system calls, {recorded} are recorded: find out why in {}, or \
-         record the new figure with `cargo xtask system-calls --record`",
-        target().join("system-calls/calls").display()
-    );
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,16 +141,5 @@ mod tests {
         let report = "syscall          calls\n------ ----\nfutex  1708\n------ ----\ntotal  5422\n";
         assert_eq!(total_of(report), Some(5_422));
         assert_eq!(total_of("futex  1708\n"), None);
-    }
-
-    #[test]
-    fn allows_a_tenth_more_or_fewer() {
-        for counted in [2_250, 2_500, 2_750] {
-            compare(counted, 2_500).unwrap();
-        }
-        for counted in [2_249, 2_751] {
-            let error = compare(counted, 2_500).unwrap_err().to_string();
-            assert!(error.contains(&format!("{counted} system calls, 2500 are")), "{error}");
-        }
     }
 }

@@ -16,7 +16,8 @@ use clap::ValueEnum;
 use indicatif::MultiProgress;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -197,37 +198,59 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut fields = JsonFields(serde_json::Map::new());
-        let time = Timestamp::now();
-        fields.0.insert("time".to_owned(), format!("{time:.3}").into());
-        fields.0.insert("level".to_owned(), event.metadata().level().as_str().into());
-        event.record(&mut fields);
-        let line = serde_json::Value::Object(fields.0).to_string();
+        let line = serde_json::to_string(&JsonLine(event)).map_err(|_| fmt::Error)?;
         writeln!(writer, "{}", values::in_json(&line))
     }
 }
 
-struct JsonFields(serde_json::Map<String, serde_json::Value>);
+/// An event as one object. Written without building it in memory: there is one for each batch.
+struct JsonLine<'a>(&'a Event<'a>);
 
-impl Visit for JsonFields {
+impl Serialize for JsonLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(event) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("time", &format_args!("{:.3}", Timestamp::now()))?;
+        map.serialize_entry("level", event.metadata().level().as_str())?;
+        let mut fields = JsonFields { map, result: Ok(()) };
+        event.record(&mut fields);
+        fields.result?;
+        fields.map.end()
+    }
+}
+
+struct JsonFields<M: SerializeMap> {
+    map: M,
+    result: Result<(), M::Error>,
+}
+
+impl<M: SerializeMap> JsonFields<M> {
+    fn put(&mut self, field: &Field, value: &(impl Serialize + ?Sized)) {
+        if self.result.is_ok() {
+            self.result = self.map.serialize_entry(field.name(), value);
+        }
+    }
+}
+
+impl<M: SerializeMap> Visit for JsonFields<M> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, &value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, &value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, &value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name().to_owned(), format!("{value:?}").into());
+        self.put(field, &format_args!("{value:?}"));
     }
 }
 

@@ -44,7 +44,7 @@ const RECORD_LEN_MAX: usize = record::record_len(BODY_LEN_MAX);
 /// Bytes per read when a whole segment is loaded.
 const READ_STEP_LEN: usize = 256 << 10;
 /// Bytes per read when a segment is verified in the background, beside the intake.
-const SKIM_STEP_LEN: usize = 32 << 10;
+const SKIM_STEP_LEN: usize = 64 << 10;
 /// Bytes first read of a record whose length is not known yet; most records are shorter.
 const RECORD_READ_LEN: usize = 16 << 10;
 

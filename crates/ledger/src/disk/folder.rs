@@ -9,6 +9,8 @@
 //!   buffered writes followed by fdatasync.
 //! - A durable write fails if the file has lost its name: its data would disappear with the
 //!   process.
+//! - Files that are read beside the writer have no read-ahead: a durable write waits until the disk
+//!   has done what it was asked before, and read-ahead asks for megabytes at once.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -18,8 +20,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use rustix::fs::{
-    AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags, StatxFlags, fallocate, flock,
-    fstat, openat, stat, statat, statx, unlinkat,
+    Advice, AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags, StatxFlags, fadvise,
+    fallocate, flock, fstat, openat, stat, statat, statx, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -51,6 +53,7 @@ struct FolderFile {
     at_rest: Arc<AtRest>,
     name: String,
     id: FileId,
+    claim: Claim,
     /// `None` at rest.
     opened: RwLock<Option<Opened>>,
 }
@@ -97,6 +100,7 @@ impl Folder {
 
     fn file(&self, name: &str, buffered: File, claim: Claim) -> io::Result<Box<dyn DiskFile>> {
         lock(&buffered, claim)?;
+        without_read_ahead(&buffered, claim);
         let id = FileId::of(&fstat(&buffered)?);
         let direct = match self.direct && claim == Claim::Write {
             true => Some(self.opened_file(name, DIRECT_FLAGS)?),
@@ -112,6 +116,7 @@ impl Folder {
             at_rest: Arc::clone(&self.at_rest),
             name: name.to_owned(),
             id,
+            claim,
             opened: RwLock::new(Some(Opened { buffered, direct })),
         }))
     }
@@ -199,8 +204,11 @@ impl FolderFile {
                 io::ErrorKind::NotFound => self.lost("moved or removed"),
                 _ => error,
             })?;
-            let is_same = FileId::of(&fstat(&file)?) == self.id;
-            if is_same { Ok(file) } else { Err(self.lost("replaced by another file")) }
+            if FileId::of(&fstat(&file)?) != self.id {
+                return Err(self.lost("replaced by another file"));
+            }
+            without_read_ahead(&file, self.claim);
+            Ok(file)
         })?;
         action(&file)
     }
@@ -272,6 +280,14 @@ impl DiskFile for FolderFile {
 
 fn opened_file(folder: &File, name: &str, flags: OFlags) -> io::Result<File> {
     Ok(openat(folder, name, flags | FILE_FLAGS, FILE_MODE)?.into())
+}
+
+/// Turns off the read-ahead of a file, unless nothing is written while it is read.
+fn without_read_ahead(file: &File, claim: Claim) {
+    if claim != Claim::Read {
+        // A file system that takes no advice reads as it does without.
+        let _ = fadvise(file, 0, None, Advice::Random);
+    }
 }
 
 /// Returns whether a file still has a name. Timestamps are not requested: once they are queried,
@@ -347,6 +363,8 @@ fn direct_writes_work(folder: &File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::{ReadWriteFlags, preadv2};
+
     use super::*;
     use crate::error::Fault;
     use crate::limits::FILES_AT_REST_MAX;
@@ -482,6 +500,39 @@ mod tests {
         let folder = Folder::create(&data).unwrap();
         assert_eq!(fs::read(&mine).unwrap(), b"mine");
         assert!(folder.names().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_read_beside_the_writer_has_no_read_ahead() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), vec![1; 1 << 20]).unwrap();
+        let opened = File::open(dir.path().join("a")).unwrap();
+        without_read_ahead(&opened, Claim::Look);
+        let is_cached = |block: usize| {
+            let (mut byte, offset) = ([0], (block * BLOCK_LEN) as u64);
+            let buffers = &mut [io::IoSliceMut::new(&mut byte)];
+            preadv2(&opened, buffers, offset, ReadWriteFlags::NOWAIT).is_ok()
+        };
+        let read = |read_first: &dyn Fn(&mut [u8])| {
+            opened.sync_all().unwrap();
+            fadvise(&opened, 0, None, Advice::DontNeed).unwrap();
+            let was_cached = is_cached(100);
+            read_first(&mut [0; BLOCK_LEN]);
+            (was_cached, is_cached(1))
+        };
+        for (claim, has_read_ahead) in
+            [(Claim::Read, true), (Claim::Look, false), (Claim::Write, false)]
+        {
+            let file = Folder::existing(dir.path()).unwrap().open("a", claim).unwrap();
+            for at_rest in [false, true] {
+                if at_rest {
+                    file.rest();
+                }
+                let (was_cached, is_cached) = read(&|block| file.read_at(0, block).unwrap());
+                // A file system in memory has all of it in the cache at all times.
+                assert!(was_cached || is_cached == has_read_ahead, "{claim:?}, {at_rest}");
+            }
+        }
     }
 
     /// Returns a block in the buffer that is aligned as durable writes need it.

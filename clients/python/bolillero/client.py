@@ -114,7 +114,11 @@ async def _run_async(steps: Steps[T], tls: Optional[ssl.SSLContext]) -> T:
                     else:
                         received = await asyncio.wait_for(connection[0].read(RECEIVE_LEN), step.seconds)
             except (OSError, asyncio.TimeoutError) as error:
-                step = steps.throw(_explained(error))
+                told: Optional[Exception] = None
+                if connection is not None and not isinstance(step, Connect):
+                    # The reader is told why a connection was lost, `drain` may not be.
+                    told = connection[0].exception()
+                step = steps.throw(_explained(told or error))
             else:
                 step = steps.send(received or b"")
     except StopIteration as done:

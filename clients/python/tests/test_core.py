@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
+import ssl
 import struct
 import tempfile
 import unittest
 from hashlib import sha256
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
+from unittest import mock
 
-from bolillero import Agency, Bet, bets, errors, read_bets, wire
+from bolillero import Agency, Bet, bets, errors, read_bets, send_async, wire
 from bolillero.conversation import Connect, Pause, Receive, Send, day
 
 LORCA = Bet("Santiago Lionel", "Lorca", "30904465", "1999-03-17", 2201)
 NICOLAS = Bet("Tiago Nicolás", "D'Angelo", "34407251", "2001-08-29", 33)
+
+
+class Lost(unittest.TestCase):
+    def test_asyncio_finds_out_while_sending_why_the_central_closed_the_connection(self) -> None:
+        alert = ssl.SSLError(1, "an alert")
+        alert.reason = "TLSV1_ALERT_UNKNOWN_CA"
+
+        async def connected(*_: object, **__: object) -> Tuple[asyncio.StreamReader, mock.Mock]:
+            reader, writer = asyncio.StreamReader(), mock.Mock()
+
+            async def drain() -> None:
+                reader.set_exception(alert)
+                raise ConnectionResetError("Connection lost")
+
+            writer.drain, writer.get_extra_info.return_value = drain, None
+            return reader, writer
+
+        with mock.patch("asyncio.open_connection", connected):
+            with self.assertRaisesRegex(errors.NotTrusted, "the agency's certificate"):
+                asyncio.run(send_async(Agency(1, ["central:1"]), [], mock.Mock(), 5.0))
 
 
 class Bets(unittest.TestCase):

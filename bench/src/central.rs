@@ -32,6 +32,8 @@ pub(crate) struct Start {
     pub(crate) more: Vec<String>,
     /// Agencies come by TLS with these.
     pub(crate) certificates: Option<Rc<Certificates>>,
+    /// Where its ledger is, if not at [`Central::data`].
+    pub(crate) data: Option<PathBuf>,
     /// The URL of a store that it shares, in the place of a folder.
     pub(crate) store: Option<String>,
 }
@@ -69,7 +71,7 @@ impl Start {
 }
 
 impl Central {
-    /// Where its ledger is.
+    /// Where its ledger is, unless it is started with another place.
     pub(crate) fn data(setting: &Setting) -> PathBuf {
         setting.path("ledger")
     }
@@ -80,7 +82,7 @@ impl Central {
         batches: &Rc<Batches>,
         start: &Start,
     ) -> anyhow::Result<Self> {
-        let data = Self::data(setting);
+        let data = start.data.clone().unwrap_or_else(|| Self::data(setting));
         let mut serve = setting.bolillero();
         serve.args(["serve", "--log-format", "json"]);
         match &start.store {

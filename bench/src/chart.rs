@@ -1,10 +1,10 @@
-//! The rates of stores side by side, as a picture: a panel for each load, a bar for each store.
+//! Figures side by side, as a picture: the rates of stores, or what grows with a size.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
 use crate::figures::{Column, Figures, Group};
 use crate::scenario::Scenario;
@@ -30,15 +30,70 @@ text { font: 13px sans-serif; fill: #24292f; } .note { font-size: 11px; } .groun
 }
 ";
 
-/// Writes the picture of the scenario 'stores'.
+/// Figures side by side: a bar for each case.
+struct Panel<'a> {
+    title: String,
+    cases: &'a [Column],
+    figure: &'static str,
+    /// A figure as people read it.
+    shown: fn(f64) -> String,
+}
+
+/// Writes the picture of a scenario that has one.
 pub(crate) fn write(file: &Path, figures: &Figures) -> anyhow::Result<()> {
-    let is_of_stores = |group: &&Group| group.scenario == Scenario::Stores;
-    let groups: Vec<_> = figures.groups.iter().filter(is_of_stores).collect();
-    ensure!(!groups.is_empty(), "--chart is of the scenario 'stores', which was not measured");
+    let drawn =
+        figures.groups.iter().find_map(|group| Some((group.scenario, title(group.scenario)?)));
+    let (scenario, title) = drawn
+        .context("--chart is of the scenarios 'stores', 'large' and 'idle': none was measured")?;
+    let groups = figures.groups.iter().filter(|group| group.scenario == scenario);
+    let panels: Vec<_> = groups.flat_map(panels).collect();
     let date = said(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
     let machine = format!("{}, {} processors, {date}", processor()?, figures.processors);
-    std::fs::write(file, svg(&groups, &machine))
+    std::fs::write(file, svg(title, &machine, &panels))
         .with_context(|| format!("can't write {}", file.display()))
+}
+
+/// What stands above a picture.
+fn title(scenario: Scenario) -> Option<&'static str> {
+    match scenario {
+        Scenario::Stores => Some("Durable batches a second"),
+        Scenario::Large => Some("Cost as a ledger grows"),
+        Scenario::Idle => Some("Cost as connections grow"),
+        _ => None,
+    }
+}
+
+fn panels(group: &Group) -> Vec<Panel<'_>> {
+    let Group { scenario, agencies, window, cases, .. } = group;
+    let panel =
+        |title: &str, figure, shown| Panel { title: title.to_owned(), cases, figure, shown };
+    let latency = || {
+        let us: fn(f64) -> String = |us| format!("{us:.0} us");
+        [
+            panel("Acknowledgement, median", "ack_us_p50", us),
+            panel("Acknowledgement, 99th percentile", "ack_us_p99", us),
+            panel("Memory", "central_memory_mb", |mb| format!("{mb:.0} MB")),
+        ]
+    };
+    let ms: fn(f64) -> String = |ms| format!("{ms:.0} ms");
+    match scenario {
+        Scenario::Large => Vec::from(latency())
+            .into_iter()
+            .chain([
+                panel("Opening", "open_warm_ms", ms),
+                panel(
+                    "From the last FINISH to the last winner",
+                    "last_finish_to_all_winners_ms",
+                    ms,
+                ),
+            ])
+            .collect(),
+        Scenario::Idle => latency().into(),
+        _ => {
+            let title = format!("{agencies} agencies, {window} in flight each");
+            vec![panel(&title, "batches_per_second", |rate| format!("{:.1} thousand", rate / 1e3))]
+        }
+    }
 }
 
 /// The processor's name, if the system tells it.
@@ -48,55 +103,47 @@ fn processor() -> anyhow::Result<String> {
     Ok(name.unwrap_or("unknown processor").to_owned())
 }
 
-fn svg(groups: &[&Group], machine: &str) -> String {
-    let panels: Vec<_> = groups.iter().map(|group| panel(group)).collect();
+fn svg(title: &str, machine: &str, panels: &[Panel<'_>]) -> String {
     let mut at = HEAD_HEIGHT;
     let mut body = String::new();
-    for (lines, panel) in &panels {
-        let _ = writeln!(body, "<g transform=\"translate(16 {at})\">\n{panel}</g>");
-        at += TITLE_HEIGHT + lines * LINE_HEIGHT;
+    for panel in panels {
+        let _ = writeln!(body, "<g transform=\"translate(16 {at})\">\n{}</g>", panel.drawn());
+        at += TITLE_HEIGHT + panel.cases.len() * LINE_HEIGHT;
     }
     let machine = escaped(machine);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {at}\" role=\"img\" \
-         aria-label=\"Durable batches a second of each store\">\n<style>\n{STYLE}</style>\n\
+         aria-label=\"{title}\">\n<style>\n{STYLE}</style>\n\
          <rect class=\"ground\" width=\"{WIDTH}\" height=\"{at}\" rx=\"6\"/>\n\
-         <text class=\"title\" x=\"16\" y=\"26\">Durable batches a second</text>\n\
-         <text class=\"note\" x=\"16\" y=\"46\">{machine}; medians of the rounds; the bare server is \
-         no store, but a limit</text>\n{body}</svg>\n"
+         <text class=\"title\" x=\"16\" y=\"26\">{title}</text>\n\
+         <text class=\"note\" x=\"16\" y=\"46\">{machine}; medians of the rounds</text>\n{body}</svg>\n"
     )
 }
 
-/// A load's title and bars, and how many bars.
-fn panel(group: &Group) -> (usize, String) {
-    let Group { agencies, window, cases, .. } = group;
-    let rate = |case: &Column| case.figure("batches_per_second");
-    let most = cases.iter().map(rate).fold(1.0, f64::max);
-    let title = format!("{agencies} agencies, {window} in flight each");
-    let mut panel = format!("<text class=\"title\" y=\"14\">{title}</text>\n");
-    for (line, case) in cases.iter().enumerate() {
-        let (rate, top) = (rate(case), TITLE_HEIGHT - 8 + line * LINE_HEIGHT);
-        let (width, base) = (rate / most * BAR_WIDTH, top + BAR_HEIGHT - 4);
-        let class = match &*case.name {
-            BOLILLERO => "bolillero",
-            BARE_SERVER => "limit",
-            _ => "store",
-        };
-        let (name, end) = (escaped(&case.name), NAMES_WIDTH as f64 + width + 6.0);
-        let _ = writeln!(
-            panel,
-            "<text y=\"{base}\">{name}</text><rect class=\"{class}\" x=\"{NAMES_WIDTH}\" y=\"{top}\" \
-             width=\"{width:.0}\" height=\"{BAR_HEIGHT}\"/><text x=\"{end:.0}\" y=\"{base}\">\
-             {}</text>",
-            thousands(rate)
-        );
+impl Panel<'_> {
+    fn drawn(&self) -> String {
+        let value = |case: &Column| case.figure(self.figure);
+        let most = self.cases.iter().map(value).fold(f64::MIN_POSITIVE, f64::max);
+        let mut drawn = format!("<text class=\"title\" y=\"14\">{}</text>\n", self.title);
+        for (line, case) in self.cases.iter().enumerate() {
+            let (value, top) = (value(case), TITLE_HEIGHT - 8 + line * LINE_HEIGHT);
+            let (width, base) = (value / most * BAR_WIDTH, top + BAR_HEIGHT - 4);
+            let class = match &*case.name {
+                BOLILLERO => "bolillero",
+                BARE_SERVER => "limit",
+                _ => "store",
+            };
+            let (name, end) = (escaped(&case.name), NAMES_WIDTH as f64 + width + 6.0);
+            let _ = writeln!(
+                drawn,
+                "<text y=\"{base}\">{name}</text><rect class=\"{class}\" x=\"{NAMES_WIDTH}\" \
+                 y=\"{top}\" width=\"{width:.0}\" height=\"{BAR_HEIGHT}\"/><text x=\"{end:.0}\" \
+                 y=\"{base}\">{}</text>",
+                (self.shown)(value)
+            );
+        }
+        drawn
     }
-    (cases.len(), panel)
-}
-
-/// A rate as people read it.
-fn thousands(rate: f64) -> String {
-    format!("{:.1} thousand", rate / 1e3)
 }
 
 fn escaped(text: &str) -> String {
@@ -125,7 +172,7 @@ mod tests {
         let batches = Batches::of_lines(&lines, 1).unwrap();
         let cases = vec![column(BOLILLERO, 30_000), column("a<b", 15_000)];
         let group = Group::new(Scenario::Stores, (5, 16), &batches, cases);
-        let svg = svg(&[&group], "two & two");
+        let svg = svg("Rates", "two & two", &panels(&group));
         for part in [
             "two &amp; two",
             "5 agencies, 16 in flight each",

@@ -16,7 +16,7 @@ pub(crate) enum Scenario {
     HalfLoad,
     /// 1,000 agencies, each waiting for every acknowledgement
     ManyAgencies,
-    /// 100 agencies alone and beside 10,000 idle connections; what an idle connection takes
+    /// Ten agencies beside no, 990 and 15,990 idle connections; what an idle connection takes
     Idle,
     /// 1,000 agencies waiting for their winners when the draw is made
     Waiting,
@@ -24,7 +24,7 @@ pub(crate) enum Scenario {
     Tls,
     /// Five agencies with ten boards of the console open, and alone
     Watched,
-    /// A ledger that grows large, its draw, and opening it
+    /// Ledgers of several sizes in turns: an acknowledgement, the draw, and opening them
     Large,
     /// The same batches, made durable by Bolillero and by other stores
     Stores,

@@ -48,9 +48,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 5)]
     #[arg(value_parser = value_parser!(u32).range(1..=100))]
     pub(crate) rounds: u32,
-    /// How many bets the ledger of the scenario 'large' holds when it is measured
+    /// How many bets the ledgers of the scenario 'large' hold
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
-    #[arg(default_value = "2000000,5000000,10000000,20000000,50000000,100000000")]
+    #[arg(default_value = "1000000,10000000,100000000")]
     #[arg(value_parser = value_parser!(u64).range(1..=1_000_000_000))]
     pub(crate) ledger_bets: Vec<u64>,
     /// How many centrals share a store in the scenario 'centrals'
@@ -64,7 +64,7 @@ pub(crate) struct Options {
     /// Folder for temporary data; the system's temporary folder when not given
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Write the rates of the scenario 'stores' to this file, as a picture in SVG
+    /// Write figures of the scenario 'stores', 'large' or 'idle' to this file, as a picture in SVG
     #[arg(long, value_name = "FILE")]
     pub(crate) chart: Option<PathBuf>,
     /// Print one JSON object instead of tables

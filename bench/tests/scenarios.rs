@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// The groups of a scenario that is measured for as short as can be.
 fn groups(scenario: &str) -> Vec<Value> {
-    measured(scenario, &["--rounds", "2", "--ledger-bets", "20000"])
+    measured(scenario, &["--rounds", "2"])
 }
 
 fn measured(scenario: &str, options: &[&str]) -> Vec<Value> {
@@ -79,15 +79,20 @@ fn agencies_that_wait_get_their_winners() {
 }
 
 #[test]
-fn a_large_ledger_is_filled_drawn_and_opened_again() {
-    let groups = groups("large");
-    assert_eq!(cases(&groups[0]).len(), 2);
-    assert!(number(&groups[0]["facts"], "bets") >= 20_000.0);
+fn ledgers_are_filled_drawn_and_opened_again() {
+    let groups = measured("large", &["--rounds", "2", "--ledger-bets", "20000,400000"]);
+    assert_eq!(names(&groups[0]), ["0.0 million bets", "0.4 million bets"]);
+    for (case, bets) in cases(&groups[0]).iter().zip([20_000.0, 400_000.0]) {
+        assert!(number(case, "bets_at_the_draw") >= bets + 200_000.0, "{case}");
+        assert!(number(case, "winners") > 0.0 && number(case, "open_cold_ms") > 0.0, "{case}");
+    }
 }
 
 #[test]
 fn idle_connections_take_little_memory() {
-    let facts = &groups("idle")[0]["facts"];
+    let groups = groups("idle");
+    assert_eq!(names(&groups[0]), ["10 connections", "1000 connections", "16000 connections"]);
+    let facts = &groups[0]["facts"];
     for name in ["idle_connection_bytes_after_hello", "idle_connection_bytes_before_hello"] {
         assert!(number(facts, name) < 8_000.0, "{facts}");
     }

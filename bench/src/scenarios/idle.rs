@@ -11,34 +11,34 @@ use crate::setting::{Setting, allow_connections};
 use crate::tls::Certificates;
 use crate::usage::Usage;
 
+const BUSY: u32 = 10;
+/// In all. The last is as many as a central takes.
+const CONNECTIONS: [u32; 3] = [BUSY, 1_000, 16_000];
+/// Of which the memory is measured.
 const IDLE: u32 = 10_000;
-const BUSY: u32 = 100;
 /// All come from one address here.
-const OPTIONS: [&str; 2] = ["--connections-per-address-max", "15000"];
+const OPTIONS: [&str; 2] = ["--connections-per-address-max", "16000"];
 
 pub(super) fn measure(setting: &Setting) -> anyhow::Result<Group> {
-    allow_connections(IDLE + BUSY)?;
+    allow_connections(CONNECTIONS[2])?;
     let batches = &setting.typical;
     let plain = Start::of(BUSY).with(&OPTIONS);
     let certificates = Rc::new(Certificates::make(setting.path("pki-idle"), 1)?);
     let by_tls = Start { certificates: Some(certificates), ..plain.clone() };
-    let beside = |idle: bool| {
+    let case = |connections: u32| {
         let plain = &plain;
-        move |time| {
+        Case::new(&format!("{connections} connections"), move |time| {
             let central = Central::start(setting, batches, plain)?;
-            let connections =
-                if idle { open(&central, || central.greet(1))?.0 } else { Vec::new() };
+            let idle = (BUSY..connections).map(|_| central.greet(1));
+            let idle = idle.collect::<anyhow::Result<Vec<_>>>()?;
             let mut fleet = central.fleet(BUSY)?;
             let slice = central.slice(&mut fleet, &Plan::lasting(time, batches, 1))?;
-            drop((fleet, connections));
+            drop((fleet, idle));
             central.end()?;
             Ok(slice)
-        }
+        })
     };
-    let cases = vec![
-        Case::new("beside 10,000 idle connections", beside(true)),
-        Case::new("alone", beside(false)),
-    ];
+    let cases = CONNECTIONS.map(case).into();
     let cases = rounds::measure(setting, cases)?;
     let greeted = bytes_each(setting, &plain, |central| central.greet(1))?;
     let silent = bytes_each(setting, &plain, Central::connect_silently)?;

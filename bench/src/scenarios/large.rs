@@ -1,5 +1,6 @@
-//! A ledger that grows large: what an acknowledgement takes on the way, how long the draw and all
-//! winners take, and how long opening it takes.
+//! Ledgers of several sizes, which take turns, so that no drift of the machine looks like a trend:
+//! opening, an acknowledgement, memory; at last the draw, its winners, and opening without the
+//! system's cache.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -10,67 +11,115 @@ use rustix::fs::{Advice, fadvise};
 
 use super::{AGENCIES, Scenario, WINDOW, waiting};
 use crate::central::{Central, Start};
-use crate::figures::{Column, Group};
+use crate::figures::Group;
 use crate::load::{Fleet, Plan, Until};
+use crate::rounds::{self, Case, Slice};
 use crate::setting::{Setting, show};
 
-/// Fills a ledger, measuring when it is empty and when it holds as many bets as are asked for.
+/// Bets sent in a round: few beside those that are stored.
+const BETS_A_ROUND: u64 = 100_000;
+
+/// A ledger that is opened and closed.
+struct Ledger<'a> {
+    setting: &'a Setting,
+    start: Start,
+    data: PathBuf,
+    /// The chunk that each agency sends next.
+    next_chunks: Vec<u32>,
+    bets: u64,
+}
+
 pub(super) fn measure(setting: &Setting) -> anyhow::Result<Group> {
-    let data = Central::data(setting);
-    let central = open(setting)?.0;
-    let mut fleet = central.fleet(AGENCIES)?;
-    let (mut marks, mut held) = (Vec::new(), 0);
-    for &mark in std::iter::once(&0).chain(&setting.options.ledger_bets) {
-        show(&format!("a ledger of {mark} bets"));
-        held += fill(setting, &mut fleet, mark.saturating_sub(held))?;
-        let plan = Plan::lasting(setting.time(), &setting.typical, 1);
-        let slice = [central.slice(&mut fleet, &plan)?];
-        marks.push(Column::of(&format!("{held} bets"), &slice, &slice)?);
-        held += slice[0].sent.bets;
-    }
-    // The draw comes at the end of a day of intake: the last of it just before.
-    held += fill(setting, &mut fleet, (held / 50).max(1))?;
-    drop(fleet);
-    let (winners, all_told) = waiting::draw(&central, AGENCIES)?;
-    central.stop()?;
-    let disk_bytes: u64 = files_in(&data)?.into_iter().map(|(_, len)| len).sum();
-    let (central, open_warm) = open(setting)?;
-    central.stop()?;
-    forget(&data)?;
-    let (central, open_cold) = open(setting)?;
-    let started = Instant::now();
-    let mut again = 0;
-    for agency in 1..=AGENCIES {
-        let mut client = central.greet(agency)?;
-        client.ask_winners()?;
-        again += client.winners()?;
-    }
-    let winners_cold = started.elapsed();
-    ensure!(again == winners, "{again} winners of {winners} were read again");
-    central.end()?;
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let measured = Group::new(Scenario::Large, (AGENCIES, 1), &setting.typical, marks);
-    Ok(measured.with_facts([
-        ("bets", held as f64),
-        ("winners", winners as f64),
-        ("last_finish_to_all_winners_ms", ms(all_told)),
-        ("open_warm_ms", ms(open_warm)),
-        ("open_cold_ms", ms(open_cold)),
-        ("all_winners_after_open_cold_ms", ms(winners_cold)),
-        ("disk_bytes_per_bet", disk_bytes as f64 / held as f64),
-    ]))
+    let sizes = setting.options.ledger_bets.iter();
+    let ledgers = sizes.map(|&bets| Ledger::filled(setting, bets));
+    let mut ledgers = ledgers.collect::<anyhow::Result<Vec<_>>>()?;
+    let cases = ledgers.iter_mut().map(Ledger::case).collect();
+    let columns = rounds::measure(setting, cases)?;
+    let drawn = columns.into_iter().zip(ledgers).map(|(column, ledger)| {
+        show(&format!("the draw of {} bets", ledger.bets));
+        Ok(column.with(ledger.drawn()?))
+    });
+    let drawn = drawn.collect::<anyhow::Result<_>>()?;
+    Ok(Group::new(Scenario::Large, (AGENCIES, 1), &setting.typical, drawn))
 }
 
-fn fill(setting: &Setting, fleet: &mut Fleet, bets: u64) -> anyhow::Result<u64> {
-    let (batches, until) = (Rc::clone(&setting.typical), Until::Bets(bets));
-    Ok(fleet.send(&Plan { batches, window: WINDOW, rate: None, until })?.bets)
+impl<'a> Ledger<'a> {
+    /// A new one of so many bets.
+    fn filled(setting: &'a Setting, bets: u64) -> anyhow::Result<Self> {
+        show(&format!("a ledger of {bets} bets"));
+        let data = setting.path(&format!("ledger-{bets}"));
+        let start = Start { data: Some(data.clone()), ..Start::of(AGENCIES) };
+        let next_chunks = vec![0; AGENCIES as usize];
+        let mut ledger = Self { setting, start, data, next_chunks, bets: 0 };
+        let central = ledger.open()?.0;
+        ledger.send(&central, bets, WINDOW)?;
+        central.stop()?;
+        Ok(ledger)
+    }
+
+    /// Starts a central on it; gives how long that took, from the program's start until it listens.
+    fn open(&self) -> anyhow::Result<(Central, Duration)> {
+        let started = Instant::now();
+        let central = Central::start(self.setting, &self.setting.typical, &self.start)?;
+        Ok((central, started.elapsed()))
+    }
+
+    fn send(&mut self, central: &Central, bets: u64, window: usize) -> anyhow::Result<Slice> {
+        let next = (1..).zip(&self.next_chunks);
+        let connections = next.map(|(agency, &chunk)| Ok((central.connection(agency)?, chunk)));
+        let mut fleet = Fleet::new(connections)?;
+        let batches = Rc::clone(&self.setting.typical);
+        let plan = Plan { batches, window, rate: None, until: Until::Bets(bets) };
+        let slice = central.slice(&mut fleet, &plan)?;
+        self.next_chunks = fleet.next_chunks().collect();
+        self.bets += slice.sent.bets;
+        Ok(slice)
+    }
+
+    fn case(&mut self) -> Case<'_> {
+        let name = format!("{:.1} million bets", self.bets as f64 / 1e6);
+        Case::new(&name, |_| self.slice())
+    }
+
+    fn slice(&mut self) -> anyhow::Result<Slice> {
+        let (central, opening) = self.open()?;
+        let mut slice = self.send(&central, BETS_A_ROUND, 1)?;
+        slice.more.push(("open_warm_ms", ms(opening)));
+        central.stop()?;
+        Ok(slice)
+    }
+
+    /// Makes its draw, and opens it once more with nothing of it in memory; then removes it.
+    fn drawn(self) -> anyhow::Result<[(&'static str, f64); 6]> {
+        let central = self.open()?.0;
+        let (winners, all_told) = waiting::draw(&central, AGENCIES)?;
+        central.stop()?;
+        let disk_bytes: u64 = files_in(&self.data)?.into_iter().map(|(_, len)| len).sum();
+        forget(&self.data)?;
+        let (central, opening) = self.open()?;
+        let started = Instant::now();
+        let mut again = 0;
+        for agency in 1..=AGENCIES {
+            let mut client = central.greet(agency)?;
+            client.ask_winners()?;
+            again += client.winners()?;
+        }
+        let winners_cold = started.elapsed();
+        ensure!(again == winners, "{again} winners of {winners} were read again");
+        central.end()?;
+        Ok([
+            ("bets_at_the_draw", self.bets as f64),
+            ("winners", winners as f64),
+            ("last_finish_to_all_winners_ms", ms(all_told)),
+            ("open_cold_ms", ms(opening)),
+            ("all_winners_after_open_cold_ms", ms(winners_cold)),
+            ("disk_bytes_per_bet", disk_bytes as f64 / self.bets as f64),
+        ])
+    }
 }
 
-/// Starts a central; gives how long that took, from the program's start until it listens.
-fn open(setting: &Setting) -> anyhow::Result<(Central, Duration)> {
-    let started = Instant::now();
-    let central = Central::start(setting, &setting.typical, &Start::of(AGENCIES))?;
-    Ok((central, started.elapsed()))
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 /// Has the system forget what it keeps of the files in memory.

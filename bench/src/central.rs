@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::Signal;
@@ -100,6 +100,14 @@ impl Central {
         let address = server.ready(address_in)?;
         let (certificates, messages) = (start.certificates.clone(), Messages(Rc::clone(batches)));
         Ok(Self { server, address, data, certificates, messages: Rc::new(messages) })
+    }
+
+    /// Starts one to be sent typical batches; gives how long that took, from the program's start
+    /// until it listens.
+    pub(crate) fn open(setting: &Setting, start: &Start) -> anyhow::Result<(Self, Duration)> {
+        let started = Instant::now();
+        let central = Self::start(setting, &setting.typical, start)?;
+        Ok((central, started.elapsed()))
     }
 
     /// Its number in the system.

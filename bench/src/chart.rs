@@ -30,6 +30,13 @@ text { font: 13px sans-serif; fill: #24292f; } .note { font-size: 11px; } .groun
 }
 ";
 
+/// The scenarios that have a picture, what stands above it, and what a reader has to know.
+const DRAWN: [(Scenario, &str, &str); 3] = [
+    (Scenario::Stores, "Durable batches a second", "; the bare server is no store, but a limit"),
+    (Scenario::Large, "Cost as a ledger grows", ""),
+    (Scenario::Idle, "Cost as connections grow", ""),
+];
+
 /// Figures side by side: a bar for each case.
 struct Panel<'a> {
     title: String,
@@ -39,61 +46,57 @@ struct Panel<'a> {
     shown: fn(f64) -> String,
 }
 
-/// Writes the picture of a scenario that has one.
+/// Writes the picture of the first of [`DRAWN`] that was measured.
 pub(crate) fn write(file: &Path, figures: &Figures) -> anyhow::Result<()> {
-    let drawn =
-        figures.groups.iter().find_map(|group| Some((group.scenario, title(group.scenario)?)));
-    let (scenario, title) = drawn
+    let groups_of = |scenario| figures.groups.iter().filter(move |it| it.scenario == scenario);
+    let drawn = DRAWN.iter().find(|drawn| groups_of(drawn.0).next().is_some());
+    let &(scenario, title, note) = drawn
         .context("--chart is of the scenarios 'stores', 'large' and 'idle': none was measured")?;
-    let groups = figures.groups.iter().filter(|group| group.scenario == scenario);
-    let panels: Vec<_> = groups.flat_map(panels).collect();
+    let panels: Vec<_> = groups_of(scenario).flat_map(panels).collect();
     let date = said(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
-    let machine = format!("{}, {} processors, {date}", processor()?, figures.processors);
-    std::fs::write(file, svg(title, &machine, &panels))
+    let (processor, processors) = (processor()?, figures.processors);
+    let about =
+        format!("{processor}, {processors} processors, {date}; medians of the rounds{note}");
+    std::fs::write(file, svg(title, &about, &panels))
         .with_context(|| format!("can't write {}", file.display()))
-}
-
-/// What stands above a picture.
-fn title(scenario: Scenario) -> Option<&'static str> {
-    match scenario {
-        Scenario::Stores => Some("Durable batches a second"),
-        Scenario::Large => Some("Cost as a ledger grows"),
-        Scenario::Idle => Some("Cost as connections grow"),
-        _ => None,
-    }
 }
 
 fn panels(group: &Group) -> Vec<Panel<'_>> {
     let Group { scenario, agencies, window, cases, .. } = group;
     let panel =
         |title: &str, figure, shown| Panel { title: title.to_owned(), cases, figure, shown };
-    let latency = || {
-        let us: fn(f64) -> String = |us| format!("{us:.0} us");
-        [
-            panel("Acknowledgement, median", "ack_us_p50", us),
-            panel("Acknowledgement, 99th percentile", "ack_us_p99", us),
-            panel("Memory", "central_memory_mb", |mb| format!("{mb:.0} MB")),
-        ]
-    };
-    let ms: fn(f64) -> String = |ms| format!("{ms:.0} ms");
-    match scenario {
-        Scenario::Large => Vec::from(latency())
-            .into_iter()
-            .chain([
-                panel("Opening", "open_warm_ms", ms),
-                panel(
-                    "From the last FINISH to the last winner",
-                    "last_finish_to_all_winners_ms",
-                    ms,
-                ),
-            ])
-            .collect(),
-        Scenario::Idle => latency().into(),
-        _ => {
-            let title = format!("{agencies} agencies, {window} in flight each");
-            vec![panel(&title, "batches_per_second", |rate| format!("{:.1} thousand", rate / 1e3))]
-        }
+    if *scenario == Scenario::Stores {
+        let title = format!("{agencies} agencies, {window} in flight each");
+        return vec![panel(&title, "batches_per_second", thousands)];
     }
+    let mut panels = vec![
+        panel("Acknowledgement, median", "ack_us_p50", us),
+        panel("Acknowledgement, 99th percentile", "ack_us_p99", us),
+        panel("Memory", "central_memory_mb", mb),
+    ];
+    if *scenario == Scenario::Large {
+        let last_winner = "From the last FINISH to the last winner";
+        panels.push(panel("Opening", "open_warm_ms", ms));
+        panels.push(panel(last_winner, "last_finish_to_all_winners_ms", ms));
+    }
+    panels
+}
+
+/// A rate as people read it.
+fn thousands(rate: f64) -> String {
+    format!("{:.1} thousand", rate / 1e3)
+}
+
+fn us(time: f64) -> String {
+    format!("{time:.0} us")
+}
+
+fn ms(time: f64) -> String {
+    format!("{time:.0} ms")
+}
+
+fn mb(memory: f64) -> String {
+    format!("{memory:.0} MB")
 }
 
 /// The processor's name, if the system tells it.
@@ -103,20 +106,20 @@ fn processor() -> anyhow::Result<String> {
     Ok(name.unwrap_or("unknown processor").to_owned())
 }
 
-fn svg(title: &str, machine: &str, panels: &[Panel<'_>]) -> String {
+fn svg(title: &str, about: &str, panels: &[Panel<'_>]) -> String {
     let mut at = HEAD_HEIGHT;
     let mut body = String::new();
     for panel in panels {
         let _ = writeln!(body, "<g transform=\"translate(16 {at})\">\n{}</g>", panel.drawn());
         at += TITLE_HEIGHT + panel.cases.len() * LINE_HEIGHT;
     }
-    let machine = escaped(machine);
+    let about = escaped(about);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {at}\" role=\"img\" \
          aria-label=\"{title}\">\n<style>\n{STYLE}</style>\n\
          <rect class=\"ground\" width=\"{WIDTH}\" height=\"{at}\" rx=\"6\"/>\n\
          <text class=\"title\" x=\"16\" y=\"26\">{title}</text>\n\
-         <text class=\"note\" x=\"16\" y=\"46\">{machine}; medians of the rounds</text>\n{body}</svg>\n"
+         <text class=\"note\" x=\"16\" y=\"46\">{about}</text>\n{body}</svg>\n"
     )
 }
 

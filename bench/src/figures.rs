@@ -1,5 +1,7 @@
 //! What was measured, summed up, as JSON and as tables. Units are in the names.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -205,6 +207,11 @@ fn costs(slices: &[Slice]) -> [(&'static str, f64); 5] {
     ]
 }
 
+/// In milliseconds.
+pub(crate) fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
 /// Some values.
 pub(crate) struct Spread {
     pub(crate) min: f64,
@@ -248,8 +255,6 @@ fn shown(figure: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn slice(batches: u64, seconds: u64) -> Slice {

@@ -4,14 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use rustix::fs::{Advice, fadvise};
 
 use super::{AGENCIES, Scenario, WINDOW, waiting};
 use crate::central::{Central, Start};
-use crate::figures::Group;
+use crate::figures::{Group, ms};
 use crate::load::{Fleet, Plan, Until};
 use crate::rounds::{self, Case, Slice};
 use crate::setting::{Setting, show};
@@ -22,7 +22,6 @@ const BETS_A_ROUND: u64 = 100_000;
 /// A ledger that is opened and closed.
 struct Ledger<'a> {
     setting: &'a Setting,
-    start: Start,
     data: PathBuf,
     /// The chunk that each agency sends next.
     next_chunks: Vec<u32>,
@@ -48,20 +47,18 @@ impl<'a> Ledger<'a> {
     fn filled(setting: &'a Setting, bets: u64) -> anyhow::Result<Self> {
         show(&format!("a ledger of {bets} bets"));
         let data = setting.path(&format!("ledger-{bets}"));
-        let start = Start { data: Some(data.clone()), ..Start::of(AGENCIES) };
         let next_chunks = vec![0; AGENCIES as usize];
-        let mut ledger = Self { setting, start, data, next_chunks, bets: 0 };
+        let mut ledger = Self { setting, data, next_chunks, bets: 0 };
         let central = ledger.open()?.0;
         ledger.send(&central, bets, WINDOW)?;
         central.stop()?;
         Ok(ledger)
     }
 
-    /// Starts a central on it; gives how long that took, from the program's start until it listens.
+    /// See [`Central::open`].
     fn open(&self) -> anyhow::Result<(Central, Duration)> {
-        let started = Instant::now();
-        let central = Central::start(self.setting, &self.setting.typical, &self.start)?;
-        Ok((central, started.elapsed()))
+        let start = Start { data: Some(self.data.clone()), ..Start::of(AGENCIES) };
+        Central::open(self.setting, &start)
     }
 
     fn send(&mut self, central: &Central, bets: u64, window: usize) -> anyhow::Result<Slice> {
@@ -97,14 +94,7 @@ impl<'a> Ledger<'a> {
         let disk_bytes: u64 = files_in(&self.data)?.into_iter().map(|(_, len)| len).sum();
         forget(&self.data)?;
         let (central, opening) = self.open()?;
-        let started = Instant::now();
-        let mut again = 0;
-        for agency in 1..=AGENCIES {
-            let mut client = central.greet(agency)?;
-            client.ask_winners()?;
-            again += client.winners()?;
-        }
-        let winners_cold = started.elapsed();
+        let (again, winners_cold) = waiting::winners_of_all(&central, AGENCIES)?;
         ensure!(again == winners, "{again} winners of {winners} were read again");
         central.end()?;
         Ok([
@@ -116,10 +106,6 @@ impl<'a> Ledger<'a> {
             ("disk_bytes_per_bet", disk_bytes as f64 / self.bets as f64),
         ])
     }
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }
 
 /// Has the system forget what it keeps of the files in memory.

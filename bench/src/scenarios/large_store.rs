@@ -2,13 +2,13 @@
 //! starting a central on it, and what auditors ask of it.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 
 use super::{AGENCIES, Scenario, WINDOW, waiting};
 use crate::central::{Central, Start};
-use crate::figures::{Column, Group};
+use crate::figures::{Column, Group, ms};
 use crate::load::{Fleet, Plan, Until};
 use crate::server::said;
 use crate::setting::{Setting, show};
@@ -36,7 +36,7 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Group> {
     let store = servers.cluster.url(&database);
     said(setting.bolillero().args(["store", "init", "--store", &store]))?;
     let start = Start { store: Some(store.clone()), ..Start::of(AGENCIES) };
-    let (central, _) = open(setting, &start)?;
+    let (central, _) = Central::open(setting, &start)?;
     let mut fleet = central.fleet(AGENCIES)?;
     let (mut marks, mut held) = (Vec::new(), 0);
     for mark in [0, setting.options.store_bets] {
@@ -51,9 +51,9 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Group> {
     drop(fleet);
     let (winners, all_told) = waiting::draw(&central, AGENCIES)?;
     central.stop()?;
-    let (central, opened) = open(setting, &start)?;
+    let (central, opened) = Central::open(setting, &start)?;
     let memory = Usage::at_rest(central.process())?.memory_bytes;
-    let (again, read_again) = winners_of_all(&central)?;
+    let (again, read_again) = waiting::winners_of_all(&central, AGENCIES)?;
     ensure!(again == winners, "{again} winners of {winners} were read again");
     central.stop()?;
     let size = primary.sql(&database, "SELECT pg_database_size(current_database())");
@@ -84,27 +84,4 @@ pub(super) fn measure(setting: &Setting) -> anyhow::Result<Group> {
 fn fill(setting: &Setting, fleet: &mut Fleet, bets: u64) -> anyhow::Result<u64> {
     let (batches, until) = (Rc::clone(&setting.typical), Until::Bets(bets));
     Ok(fleet.send(&Plan { batches, window: WINDOW, rate: None, until })?.bets)
-}
-
-/// Starts a central; gives how long that took, from the program's start until it listens.
-fn open(setting: &Setting, start: &Start) -> anyhow::Result<(Central, Duration)> {
-    let started = Instant::now();
-    let central = Central::start(setting, &setting.typical, start)?;
-    Ok((central, started.elapsed()))
-}
-
-/// How many winners all agencies are told, one after the other, and how long that takes.
-fn winners_of_all(central: &Central) -> anyhow::Result<(u64, Duration)> {
-    let started = Instant::now();
-    let mut winners = 0;
-    for agency in 1..=AGENCIES {
-        let mut client = central.greet(agency)?;
-        client.ask_winners()?;
-        winners += client.winners()?;
-    }
-    Ok((winners, started.elapsed()))
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }

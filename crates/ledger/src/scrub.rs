@@ -4,6 +4,9 @@
 //!   then at an interval, and verifies that the records are those acknowledged and that the index
 //!   matches.
 //! - It pauses after each step, so that intake is not slowed down, and sleeps between passes.
+//! - It does not pause in a segment that no one has compared since opening while nothing is written:
+//!   the first reader of its bets would have to wait for that. Such a reader begins with the oldest
+//!   segment, so a pass begins with the newest.
 //! - Damage is only recorded and reported. Intake goes on, and readers verify what they read
 //!   themselves.
 
@@ -31,6 +34,15 @@ pub struct ScrubPace {
     pub pause_time: Duration,
     /// Wait between the end of one pass and the start of the next.
     pub interval_time: Duration,
+}
+
+/// Decides when a pass pauses.
+struct Gait {
+    pause_time: Duration,
+    /// Bytes read since the last step ended.
+    unpaused: usize,
+    /// Where the ledger ended when the last step did.
+    tip: (usize, u64),
 }
 
 /// A result of a scrub, reported as it happens.
@@ -66,6 +78,24 @@ type Tell = Box<dyn Fn(ScrubNews<'_>) + Send>;
 impl Default for ScrubPace {
     fn default() -> Self {
         Self { pause_time: SCRUB_PAUSE_TIME, interval_time: SCRUB_INTERVAL_TIME }
+    }
+}
+
+impl Gait {
+    fn new(pause_time: Duration, tip: (usize, u64)) -> Self {
+        Self { pause_time, unpaused: 0, tip }
+    }
+
+    /// Returns how long to pause after reading `len` bytes of a segment; `None` within a step. `tip`
+    /// is where the ledger ends now; `hurry` is set when a reader may have to wait for the segment.
+    fn pause_after(&mut self, len: usize, tip: (usize, u64), hurry: bool) -> Option<Duration> {
+        self.unpaused += len;
+        if self.unpaused < SCRUB_STEP_LEN {
+            return None;
+        }
+        self.unpaused = 0;
+        let writer_pauses = std::mem::replace(&mut self.tip, tip) == tip;
+        Some(if hurry && writer_pauses { Duration::ZERO } else { self.pause_time })
     }
 }
 
@@ -119,13 +149,14 @@ impl ScrubFindings {
 
 impl Shared {
     fn run(&self, segments: &Segments, pace: ScrubPace, tell: &Tell) {
+        let mut gait = Gait::new(pace.pause_time, segments.tip());
         loop {
             let mut sound = 0;
-            for segment in segments.snapshot() {
+            for segment in segments.snapshot().iter().rev() {
                 if segment.index.get().is_none() {
                     continue;
                 }
-                let Some(found) = self.read(&segment, pace) else { return };
+                let Some(found) = self.read(segment, segments, &mut gait) else { return };
                 sound += u64::from(found.is_ok());
                 if let Err(fault) = found {
                     tell(ScrubNews::Damaged(&fault));
@@ -140,15 +171,18 @@ impl Shared {
     }
 
     /// Reads and verifies a segment; `None` when the scrub is stopped meanwhile.
-    fn read(&self, segment: &Segment, pace: ScrubPace) -> Option<Result<(), Fault>> {
-        let mut unpaused = 0;
+    fn read(
+        &self,
+        segment: &Segment,
+        segments: &Segments,
+        gait: &mut Gait,
+    ) -> Option<Result<(), Fault>> {
         let found = segment.compare(&mut |len| {
-            unpaused += len;
-            if unpaused < SCRUB_STEP_LEN {
-                return Ok(());
+            let pause = gait.pause_after(len, segments.tip(), !segment.is_compared());
+            if pause.is_some_and(|time| self.wait(time)) {
+                return Err(io::ErrorKind::Interrupted.into());
             }
-            unpaused = 0;
-            if self.wait(pace.pause_time) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+            Ok(())
         });
         let mut state = lock(&self.state);
         if state.closing {
@@ -166,5 +200,30 @@ impl Shared {
     fn wait(&self, time: Duration) -> bool {
         let state = lock(&self.state);
         state.closing || wait_at_most(&self.changed, &self.state, state, time).closing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_pauses_after_each_step_but_where_a_reader_may_wait_and_nothing_is_written() {
+        let pause_time = Duration::from_millis(7);
+        let mut gait = Gait::new(pause_time, (1, 10));
+        let (half, whole) = (SCRUB_STEP_LEN / 2, SCRUB_STEP_LEN);
+        let cases = [
+            (half, (1, 10), true, None),
+            (half, (1, 10), true, Some(Duration::ZERO)),
+            (whole, (1, 10), false, Some(pause_time)),
+            (whole, (1, 18), true, Some(pause_time)),
+            (whole, (1, 18), true, Some(Duration::ZERO)),
+            (half, (2, 18), true, None),
+            (half, (2, 18), true, Some(pause_time)),
+            (whole, (2, 18), true, Some(Duration::ZERO)),
+        ];
+        for (at, (len, tip, hurry, pause)) in cases.into_iter().enumerate() {
+            assert_eq!(gait.pause_after(len, tip, hurry), pause, "step {at}");
+        }
     }
 }

@@ -135,11 +135,16 @@ impl Segment {
         Ok(())
     }
 
+    /// Returns whether the index, if there is one, is verified.
+    pub(crate) fn is_compared(&self) -> bool {
+        self.index_compared.load(Ordering::Acquire)
+    }
+
     /// Returns the index, if there is one, once it is verified. The first call may read the whole
     /// segment. Fails if the index or the records are not those expected.
     fn known_index(&self) -> Result<Option<&Index>, Fault> {
         let Some(index) = self.index.get() else { return Ok(None) };
-        if !self.index_compared.load(Ordering::Acquire) {
+        if !self.is_compared() {
             self.compare(&mut |_| Ok(()))?;
         }
         Ok(Some(index))
@@ -262,6 +267,12 @@ impl Segments {
         let list = read(&self.list);
         let at = turn.checked_rem(list.len())?;
         list.get(at).cloned()
+    }
+
+    /// Returns where the durable records end: the number of segments, and the offset in the last one.
+    pub(crate) fn tip(&self) -> (usize, u64) {
+        let list = read(&self.list);
+        (list.len(), list.last().map_or(0, |last| last.end()))
     }
 
     pub(crate) fn push(&self, segment: Arc<Segment>) {

@@ -62,8 +62,13 @@ fn a_changed_bet_is_reported_until_it_is_restored() {
 fn a_scrub_between_two_steps_or_two_passes_ends_at_once() {
     let disk = played();
     let ledger = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).unwrap();
-    let hour = Duration::from_secs(3600);
-    drop(scrub(&ledger, ScrubPace { pause_time: hour, interval_time: hour }));
+    let hour = Duration::from_hours(1);
+    let (within, news) =
+        scrub(&ledger, ScrubPace { pause_time: hour, interval_time: Duration::ZERO });
+    // Nothing is written, so the first pass does not pause.
+    assert!(matches!(news.recv().unwrap(), News::Passed(_)));
+    drop(within);
+    assert!(news.recv().is_err(), "it has ended");
     let (between, news) = scrub(&ledger, ScrubPace { interval_time: hour, ..ScrubPace::default() });
     assert!(matches!(news.recv().unwrap(), News::Passed(_)));
     drop(between);

@@ -2,8 +2,7 @@
 
 use crate::limits::BLOCK_LEN;
 
-/// A buffer of fixed capacity for whole blocks. The first `len` bytes are filled; the rest is
-/// zeros.
+/// A buffer of fixed capacity for whole blocks, of which the first `len` bytes are filled.
 pub(crate) struct BlockBuffer {
     bytes: Vec<u8>,
     start: usize,
@@ -25,7 +24,8 @@ impl BlockBuffer {
         self.len
     }
 
-    /// Extends the filled part by `len` bytes and returns them, as zeros, for the caller to write.
+    /// Extends the filled part by `len` bytes and returns them, with any content, for the caller to
+    /// write.
     pub(crate) fn extend(&mut self, len: usize) -> &mut [u8] {
         let from = self.start + self.len;
         self.len += len;
@@ -34,13 +34,14 @@ impl BlockBuffer {
     }
 
     /// Returns the filled bytes, padded with zeros to whole blocks.
-    pub(crate) fn blocks(&self) -> &[u8] {
-        &self.bytes[self.start..self.start + self.len.next_multiple_of(BLOCK_LEN)]
+    pub(crate) fn blocks(&mut self) -> &[u8] {
+        let blocks = &mut self.bytes[self.start..][..self.len.next_multiple_of(BLOCK_LEN)];
+        blocks[self.len..].fill(0);
+        blocks
     }
 
     /// Empties the buffer.
     pub(crate) fn clear(&mut self) {
-        self.bytes[self.start..self.start + self.len].fill(0);
         self.len = 0;
     }
 
@@ -49,7 +50,6 @@ impl BlockBuffer {
         let kept = self.len % BLOCK_LEN;
         let filled = self.start..self.start + self.len;
         self.bytes.copy_within(filled.end - kept..filled.end, self.start);
-        self.bytes[self.start + kept..filled.end].fill(0);
         self.len = kept;
     }
 }
@@ -72,7 +72,9 @@ mod tests {
         buffer.extend(10).fill(8);
         buffer.keep_partial_block();
         assert_eq!(buffer.len(), 0);
-        assert!(buffer.extend(BLOCK_LEN).iter().all(|&byte| byte == 0));
+        assert_eq!(buffer.blocks(), []);
+        buffer.extend(1).fill(7);
+        assert!(buffer.blocks()[0] == 7 && buffer.blocks()[1..].iter().all(|&byte| byte == 0));
         assert_eq!(buffer.blocks().as_ptr() as usize % BLOCK_LEN, 0);
     }
 }

@@ -38,6 +38,13 @@ pub(crate) struct EventAt {
     pub(crate) fingerprint: Fingerprint,
 }
 
+/// A bet's key, and which of the segment's bets it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct KeyedBet {
+    pub(crate) key: BetKey,
+    pub(crate) at: u32,
+}
+
 /// A record, by what is kept of it.
 pub(crate) enum RecordAt {
     Batch(BatchAt),
@@ -142,26 +149,16 @@ impl Contents {
         next.take_while(|record| (record.offset() as u64) < end).take(count).collect()
     }
 
-    /// Returns the ordinals of bets in the segment, ascending, by draw and key.
-    pub(crate) fn ordinals(&self) -> Vec<(DrawId, BetKey, Vec<u32>)> {
-        let mut draws: BTreeMap<DrawId, Vec<u64>> = BTreeMap::new();
-        let mut ordinal = 0;
+    /// Returns the bets of each draw by key, and those with one key in their order.
+    pub(crate) fn by_key(&self) -> BTreeMap<DrawId, Vec<KeyedBet>> {
+        let mut draws: BTreeMap<DrawId, Vec<KeyedBet>> = BTreeMap::new();
+        let mut ordinals = 0..;
         for (batch, keys) in self.batches_with_keys() {
             let of_draw = draws.entry(batch.summary.draw).or_default();
-            for &BetKey(key) in keys {
-                of_draw.push(u64::from(key) << 32 | ordinal);
-                ordinal += 1;
-            }
+            of_draw.extend(keys.iter().zip(&mut ordinals).map(|(&key, at)| KeyedBet { key, at }));
         }
-        let mut lists = Vec::new();
-        for (draw, mut bets) in draws {
-            bets.sort_unstable();
-            for list in bets.chunk_by(|a, b| a >> 32 == b >> 32) {
-                let ordinals = list.iter().map(|bet| low_half(*bet)).collect();
-                lists.push((draw, BetKey(low_half(list[0] >> 32)), ordinals));
-            }
-        }
-        lists
+        draws.values_mut().for_each(sort_by_key);
+        draws
     }
 
     /// Returns what the added records must be verified against.
@@ -211,12 +208,50 @@ pub(crate) fn place_of_batch(nth: usize, events: &[EventAt]) -> u64 {
     (nth + low) as u64
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
-fn low_half(value: u64) -> u32 {
-    value as u32
+/// Sorts bets by key and keeps the order of those with one key. A radix sort, because most keys
+/// have two bytes: four times as fast as the standard library's sort of a full segment.
+fn sort_by_key(bets: &mut Vec<KeyedBet>) {
+    let used_bits = bets.iter().fold(0, |bits, bet| bits | bet.key.0);
+    let mut sorted = bets.clone();
+    for byte in (0..4).filter(|&byte| used_bits.to_le_bytes()[byte] > 0) {
+        let digit = |bet: &KeyedBet| usize::from(bet.key.0.to_le_bytes()[byte]);
+        let mut places = [0; 256];
+        bets.iter().for_each(|bet| places[digit(bet)] += 1);
+        let mut before = 0;
+        for place in &mut places {
+            before += std::mem::replace(place, before);
+        }
+        for bet in &*bets {
+            let place = &mut places[digit(bet)];
+            sorted[*place] = *bet;
+            *place += 1;
+        }
+        std::mem::swap(bets, &mut sorted);
+    }
 }
 
 fn other_bets(record: &Record<'_>, segment: u64) -> Fault {
     let what = "a batch that does not hold the bets that it says";
     Fault::Damage(Damage::new(&name(segment), record.offset as u64, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn bets_are_sorted_by_key_and_those_with_one_key_keep_their_order(
+            keys in prop::collection::vec(prop_oneof![0_u32..3, 0_u32..1000, any::<u32>()], 0..300),
+        ) {
+            let bets = keys.into_iter().zip(0..).map(|(key, at)| KeyedBet { key: BetKey(key), at });
+            let mut sorted: Vec<_> = bets.collect();
+            let mut expected = sorted.clone();
+            expected.sort_unstable();
+            sort_by_key(&mut sorted);
+            prop_assert_eq!(sorted, expected);
+        }
+    }
 }

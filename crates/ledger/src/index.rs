@@ -24,10 +24,12 @@
 //! The postings of a key are the ordinals of its bets among all bets of the segment, ascending,
 //! each as LEB128 of the difference to the one before (the first to 0).
 
+use std::collections::BTreeMap;
+
 use engine::Chain;
 use lottery::{AgencyId, BatchSummary, BetKey, ChunkDigest, ChunkId, DrawId, StoredBatch};
 
-use crate::contents::{BatchAt, Contents, EventAt, place_of_batch};
+use crate::contents::{BatchAt, Contents, EventAt, KeyedBet, place_of_batch};
 use crate::disk::DiskFile;
 use crate::error::{Damage, Fault};
 use crate::limits::RECORDS_OFFSET;
@@ -108,7 +110,7 @@ pub(crate) fn encode(
     for EventAt { position, offset, .. } in contents.events() {
         put(&mut events, &[*position, *offset]);
     }
-    let (keys, postings) = postings_of(&contents.ordinals());
+    let (keys, postings) = postings_of(&contents.by_key());
     let mut head = Vec::with_capacity(HEAD_LEN);
     head.extend_from_slice(&first_sequence.to_le_bytes());
     let counts =
@@ -350,15 +352,18 @@ fn batch_at(entry: &[u8]) -> BatchAt {
     BatchAt { offset: u32_at(entry, 0), summary }
 }
 
-/// Encodes lists of ordinals, ascending by draw and key, as the keys and postings sections.
-fn postings_of(lists: &[(DrawId, BetKey, Vec<u32>)]) -> (Vec<u8>, Vec<u8>) {
+/// Encodes the bets of each draw, given by key, as the keys and postings sections.
+fn postings_of(draws: &BTreeMap<DrawId, Vec<KeyedBet>>) -> (Vec<u8>, Vec<u8>) {
     let (mut keys, mut postings) = (Vec::new(), Vec::new());
-    for (draw, key, bets) in lists {
-        put(&mut keys, &[draw.0, key.0, offset_u32(bets.len()), offset_u32(postings.len())]);
-        let mut before = 0;
-        for &bet in bets {
-            encode_varint(bet - before, &mut postings);
-            before = bet;
+    for (draw, bets) in draws {
+        for list in bets.chunk_by(|a, b| a.key == b.key) {
+            let (count, start) = (offset_u32(list.len()), offset_u32(postings.len()));
+            put(&mut keys, &[draw.0, list[0].key.0, count, start]);
+            let mut before = 0;
+            for bet in list {
+                encode_varint(bet.at - before, &mut postings);
+                before = bet.at;
+            }
         }
     }
     (keys, postings)
@@ -467,11 +472,11 @@ mod tests {
         ) {
             bets.sort_unstable();
             bets.dedup();
-            let lists = bets.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).map(|list| {
-                let (draw, key, _) = list[0];
-                (DrawId(draw), BetKey(key), list.iter().map(|bet| bet.2).collect())
-            });
-            let (keys, postings) = postings_of(&lists.collect::<Vec<_>>());
+            let mut draws: BTreeMap<DrawId, Vec<KeyedBet>> = BTreeMap::new();
+            for &(draw, key, at) in &bets {
+                draws.entry(DrawId(draw)).or_default().push(KeyedBet { key: BetKey(key), at });
+            }
+            let (keys, postings) = postings_of(&draws);
             let mut read = Vec::new();
             let entries: Vec<_> = keys.chunks_exact(KEY_LEN).collect();
             let start = |at: usize| {

@@ -429,8 +429,9 @@ impl Active {
     /// Writes the buffer durably and returns how many bytes were written.
     fn write(&mut self, buffer: &mut BlockBuffer) -> io::Result<usize> {
         let file = &self.segment.file;
-        let len = buffer.blocks().len();
-        file.write_durable(self.buffer_offset, buffer.blocks())?;
+        let blocks = buffer.blocks();
+        file.write_durable(self.buffer_offset, blocks)?;
+        let len = blocks.len();
         let end = self.buffer_offset + buffer.len() as u64;
         self.segment.extend(end);
         buffer.keep_partial_block();

@@ -190,6 +190,6 @@ fn settle(file: &dyn DiskFile, image: &Image, last_group: Range<usize>) -> std::
     let reach = (last_group.end + GROUP_LEN_MAX).next_multiple_of(BLOCK_LEN).min(image.len());
     let mut end = BlockBuffer::new(reach - start);
     end.extend(last_group.end - start).copy_from_slice(image.bytes(start..last_group.end));
-    end.extend(reach - last_group.end);
+    end.extend(reach - last_group.end).fill(0);
     file.write_durable(start as u64, end.blocks())
 }

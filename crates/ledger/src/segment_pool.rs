@@ -287,7 +287,8 @@ impl SharedPool {
         // Declared before the lock is taken, so that it is dropped after the lock is released.
         let _ends = Ends(self);
         let mut zeros = BlockBuffer::new(ZERO_STEP_LEN);
-        zeros.extend(ZERO_STEP_LEN);
+        zeros.extend(ZERO_STEP_LEN).fill(0);
+        let zeros = zeros.blocks();
         // The value of `written_len` when the writer was last seen to pause.
         let mut quiet_at = 0;
         let mut state = lock(&self.state);
@@ -309,7 +310,7 @@ impl SharedPool {
                 }
                 Task::Zero { file, from } => {
                     drop(state);
-                    let zeroed = self.zero_step(&*file, from, zeros.blocks());
+                    let zeroed = self.zero_step(&*file, from, zeros);
                     state = lock(&self.state);
                     state.put_back(file, zeroed, self.segment_len);
                     self.changed.notify_all();

@@ -221,7 +221,7 @@ fn batch<'a>(draw: DrawId, head: &[u8], tail: &'a [u8]) -> Result<Decoded<'a>, &
     if head.len() != 16 {
         return Err(WRONG_LENGTH);
     }
-    let text = std::str::from_utf8(tail).map_err(|_| "bets that are not UTF-8")?;
+    let text = simdutf8::basic::from_utf8(tail).map_err(|_| "bets that are not UTF-8")?;
     let digest = ChunkDigest::of(text);
     let event = Event::BatchAccepted(BatchSummary {
         draw,

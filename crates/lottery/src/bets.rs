@@ -132,8 +132,7 @@ impl Bets {
 pub(crate) fn bets_in(text: &str) -> impl Iterator<Item = Result<Bet<'_>, BetFault>> {
     let any_number = NumberRange::new(0, u32::MAX).expect("0 is not above the largest u32");
     let plain = !has_control(text);
-    let bets = (!text.is_empty()).then(|| Split::of(text));
-    bets.into_iter().flatten().map(move |fields| Bet::check_plain(fields?, any_number, plain))
+    Split::of_stored(text).map(move |fields| Bet::check_plain(fields?, any_number, plain))
 }
 
 impl ChunkDigest {

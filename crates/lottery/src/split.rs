@@ -20,6 +20,11 @@ impl<'a> Split<'a> {
         let separators = Separators { hits: 0, compared: 0, rest: text.as_bytes() };
         Self { text, separators, start: Some(0) }
     }
+
+    /// As [`Split::of`], but the empty text is no bet.
+    pub(crate) fn of_stored(text: &'a str) -> Self {
+        Self { start: (!text.is_empty()).then_some(0), ..Self::of(text) }
+    }
 }
 
 impl<'a> Iterator for Split<'a> {

@@ -5,6 +5,7 @@ mod idle;
 mod intake;
 mod large;
 mod large_store;
+mod ledgers;
 mod network;
 mod stores;
 mod tls;

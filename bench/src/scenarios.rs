@@ -1,6 +1,7 @@
 //! Measures each scenario.
 
 mod centrals;
+mod draws;
 mod idle;
 mod intake;
 mod large;
@@ -42,6 +43,7 @@ pub(crate) fn measure(setting: &Setting, scenario: Scenario) -> anyhow::Result<V
         Scenario::Tls => tls::measure(setting),
         Scenario::Watched => Ok(vec![watched::measure(setting)?]),
         Scenario::Large => Ok(vec![large::measure(setting)?]),
+        Scenario::Draws => Ok(vec![draws::measure(setting)?]),
         Scenario::Stores => stores::measure(setting),
         Scenario::Centrals => centrals::measure(setting),
         Scenario::LargeStore => Ok(vec![large_store::measure(setting)?]),

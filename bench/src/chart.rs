@@ -31,9 +31,10 @@ text { font: 13px sans-serif; fill: #24292f; } .note { font-size: 11px; } .groun
 ";
 
 /// The scenarios that have a picture, what stands above it, and what a reader has to know.
-const DRAWN: [(Scenario, &str, &str); 3] = [
+const DRAWN: [(Scenario, &str, &str); 4] = [
     (Scenario::Stores, "Durable batches a second", "; the bare server is no store, but a limit"),
     (Scenario::Large, "Cost as a ledger grows", ""),
+    (Scenario::Draws, "Cost as a ledger keeps more draws", ""),
     (Scenario::Idle, "Cost as connections grow", ""),
 ];
 
@@ -50,8 +51,9 @@ struct Panel<'a> {
 pub(crate) fn write(file: &Path, figures: &Figures) -> anyhow::Result<()> {
     let groups_of = |scenario| figures.groups.iter().filter(move |it| it.scenario == scenario);
     let drawn = DRAWN.iter().find(|drawn| groups_of(drawn.0).next().is_some());
-    let &(scenario, title, note) = drawn
-        .context("--chart is of the scenarios 'stores', 'large' and 'idle': none was measured")?;
+    let &(scenario, title, note) = drawn.context(
+        "--chart is of the scenarios 'stores', 'large', 'draws' and 'idle': none was measured",
+    )?;
     let panels: Vec<_> = groups_of(scenario).flat_map(panels).collect();
     let date = said(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
     let (processor, processors) = (processor()?, figures.processors);
@@ -74,7 +76,7 @@ fn panels(group: &Group) -> Vec<Panel<'_>> {
         panel("Acknowledgement, 99th percentile", "ack_us_p99", us),
         panel("Memory", "central_memory_mb", mb),
     ];
-    if *scenario == Scenario::Large {
+    if *scenario != Scenario::Idle {
         let last_winner = "From the last FINISH to the last winner";
         panels.push(panel("Opening", "open_warm_ms", ms));
         panels.push(panel(last_winner, "last_finish_to_all_winners_ms", ms));

@@ -26,6 +26,8 @@ pub(crate) enum Scenario {
     Watched,
     /// Ledgers of several sizes in turns: an acknowledgement, the draw, and opening them
     Large,
+    /// The same of ledgers that keep few and many draws, with few bets in each
+    Draws,
     /// The same batches, made durable by Bolillero and by other stores
     Stores,
     /// One, two and three centrals that share a store in PostgreSQL, without and with a synchronous

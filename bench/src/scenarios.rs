@@ -1,10 +1,12 @@
 //! Measures each scenario.
 
 mod centrals;
+mod draws;
 mod idle;
 mod intake;
 mod large;
 mod large_store;
+mod ledgers;
 mod network;
 mod stores;
 mod tls;
@@ -41,6 +43,7 @@ pub(crate) fn measure(setting: &Setting, scenario: Scenario) -> anyhow::Result<V
         Scenario::Tls => tls::measure(setting),
         Scenario::Watched => Ok(vec![watched::measure(setting)?]),
         Scenario::Large => Ok(vec![large::measure(setting)?]),
+        Scenario::Draws => Ok(vec![draws::measure(setting)?]),
         Scenario::Stores => stores::measure(setting),
         Scenario::Centrals => centrals::measure(setting),
         Scenario::LargeStore => Ok(vec![large_store::measure(setting)?]),

@@ -53,6 +53,10 @@ pub(crate) struct Options {
     #[arg(default_value = "1000000,10000000,100000000")]
     #[arg(value_parser = value_parser!(u64).range(1..=1_000_000_000))]
     pub(crate) ledger_bets: Vec<u64>,
+    /// How many draws the ledgers of the scenario 'draws' keep, besides the one that is measured
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "1,100,10000")]
+    #[arg(value_parser = value_parser!(u32).range(1..lottery::limits::DRAWS_MAX as i64))]
+    pub(crate) ledger_draws: Vec<u32>,
     /// How many centrals share a store in the scenario 'centrals'
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "1,2,3")]
     #[arg(value_parser = value_parser!(u32).range(1..=20))]
@@ -64,7 +68,8 @@ pub(crate) struct Options {
     /// Folder for temporary data; the system's temporary folder when not given
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Write figures of the scenario 'stores', 'large' or 'idle' to this file, as a picture in SVG
+    /// Write figures of the scenario 'stores', 'large', 'draws' or 'idle' to this file, as a picture in
+    /// SVG
     #[arg(long, value_name = "FILE")]
     pub(crate) chart: Option<PathBuf>,
     /// Print one JSON object instead of tables

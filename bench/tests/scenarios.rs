@@ -80,11 +80,16 @@ fn agencies_that_wait_get_their_winners() {
 
 #[test]
 fn ledgers_are_filled_drawn_and_opened_again() {
-    let groups = measured("large", &["--rounds", "2", "--ledger-bets", "20000,400000"]);
-    assert_eq!(names(&groups[0]), ["0.0 million bets", "0.4 million bets"]);
-    for (case, bets) in cases(&groups[0]).iter().zip([20_000.0, 400_000.0]) {
-        assert!(number(case, "bets_at_the_draw") >= bets + 200_000.0, "{case}");
-        assert!(number(case, "winners") > 0.0 && number(case, "open_cold_ms") > 0.0, "{case}");
+    let large = measured("large", &["--rounds", "2", "--ledger-bets", "20000,400000"]);
+    assert_eq!(names(&large[0]), ["0.0 million bets", "0.4 million bets"]);
+    let draws = measured("draws", &["--rounds", "2", "--ledger-draws", "1,250"]);
+    assert_eq!(names(&draws[0]), ["draws kept: 1", "draws kept: 250"]);
+    // A draw that is kept has five batches.
+    for (group, filled) in [(&large[0], [20_000.0, 400_000.0]), (&draws[0], [400.0, 100_000.0])] {
+        for (case, bets) in cases(group).iter().zip(filled) {
+            assert!(number(case, "bets_at_the_draw") >= bets + 200_000.0, "{case}");
+            assert!(number(case, "winners") > 0.0 && number(case, "open_cold_ms") > 0.0, "{case}");
+        }
     }
 }
 

@@ -1,128 +1,22 @@
-//! Ledgers of several sizes, which take turns, so that no drift of the machine looks like a trend:
-//! opening, an acknowledgement, memory; at last the draw, its winners, and opening without the
-//! system's cache.
+//! Ledgers of several sizes, filled by agencies of a central.
 
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::time::Duration;
-
-use anyhow::{Context as _, ensure};
-use rustix::fs::{Advice, fadvise};
-
-use super::{AGENCIES, Scenario, WINDOW, waiting};
-use crate::central::{Central, Start};
-use crate::figures::{Group, ms};
-use crate::load::{Fleet, Plan, Until};
-use crate::rounds::{self, Case, Slice};
-use crate::setting::{Setting, show};
-
-/// Bets sent in a round: few beside those that are stored.
-const BETS_A_ROUND: u64 = 100_000;
-
-/// A ledger that is opened and closed.
-struct Ledger<'a> {
-    setting: &'a Setting,
-    data: PathBuf,
-    /// The chunk that each agency sends next.
-    next_chunks: Vec<u32>,
-    bets: u64,
-}
+use super::ledgers::{self, Ledger};
+use super::{Scenario, WINDOW};
+use crate::figures::Group;
+use crate::setting::Setting;
 
 pub(super) fn measure(setting: &Setting) -> anyhow::Result<Group> {
     let sizes = setting.options.ledger_bets.iter();
-    let ledgers = sizes.map(|&bets| Ledger::filled(setting, bets));
-    let mut ledgers = ledgers.collect::<anyhow::Result<Vec<_>>>()?;
-    let cases = ledgers.iter_mut().map(Ledger::case).collect();
-    let columns = rounds::measure(setting, cases)?;
-    let drawn = columns.into_iter().zip(ledgers).map(|(column, ledger)| {
-        show(&format!("the draw of {} bets", ledger.bets));
-        Ok(column.with(ledger.drawn()?))
-    });
-    let drawn = drawn.collect::<anyhow::Result<_>>()?;
-    Ok(Group::new(Scenario::Large, (AGENCIES, 1), &setting.typical, drawn))
+    let ledgers = sizes.map(|&bets| filled(setting, bets)).collect::<anyhow::Result<_>>()?;
+    ledgers::measure(setting, Scenario::Large, ledgers)
 }
 
-impl<'a> Ledger<'a> {
-    /// A new one of so many bets.
-    fn filled(setting: &'a Setting, bets: u64) -> anyhow::Result<Self> {
-        show(&format!("a ledger of {bets} bets"));
-        let data = setting.path(&format!("ledger-{bets}"));
-        let next_chunks = vec![0; AGENCIES as usize];
-        let mut ledger = Self { setting, data, next_chunks, bets: 0 };
-        let central = ledger.open()?.0;
-        ledger.send(&central, bets, WINDOW)?;
-        central.stop()?;
-        Ok(ledger)
-    }
-
-    /// See [`Central::open`].
-    fn open(&self) -> anyhow::Result<(Central, Duration)> {
-        let start = Start { data: Some(self.data.clone()), ..Start::of(AGENCIES) };
-        Central::open(self.setting, &start)
-    }
-
-    fn send(&mut self, central: &Central, bets: u64, window: usize) -> anyhow::Result<Slice> {
-        let next = (1..).zip(&self.next_chunks);
-        let connections = next.map(|(agency, &chunk)| Ok((central.connection(agency)?, chunk)));
-        let mut fleet = Fleet::new(connections)?;
-        let batches = Rc::clone(&self.setting.typical);
-        let plan = Plan { batches, window, rate: None, until: Until::Bets(bets) };
-        let slice = central.slice(&mut fleet, &plan)?;
-        self.next_chunks = fleet.next_chunks().collect();
-        self.bets += slice.sent.bets;
-        Ok(slice)
-    }
-
-    fn case(&mut self) -> Case<'_> {
-        let name = format!("{:.1} million bets", self.bets as f64 / 1e6);
-        Case::new(&name, |_| self.slice())
-    }
-
-    fn slice(&mut self) -> anyhow::Result<Slice> {
-        let (central, opening) = self.open()?;
-        let mut slice = self.send(&central, BETS_A_ROUND, 1)?;
-        slice.more.push(("open_warm_ms", ms(opening)));
-        central.stop()?;
-        Ok(slice)
-    }
-
-    /// Makes its draw, and opens it once more with nothing of it in memory; then removes it.
-    fn drawn(self) -> anyhow::Result<[(&'static str, f64); 6]> {
-        let central = self.open()?.0;
-        let (winners, all_told) = waiting::draw(&central, AGENCIES)?;
-        central.stop()?;
-        let disk_bytes: u64 = files_in(&self.data)?.into_iter().map(|(_, len)| len).sum();
-        forget(&self.data)?;
-        let (central, opening) = self.open()?;
-        let (again, winners_cold) = waiting::winners_of_all(&central, AGENCIES)?;
-        ensure!(again == winners, "{again} winners of {winners} were read again");
-        central.end()?;
-        Ok([
-            ("bets_at_the_draw", self.bets as f64),
-            ("winners", winners as f64),
-            ("last_finish_to_all_winners_ms", ms(all_told)),
-            ("open_cold_ms", ms(opening)),
-            ("all_winners_after_open_cold_ms", ms(winners_cold)),
-            ("disk_bytes_per_bet", disk_bytes as f64 / self.bets as f64),
-        ])
-    }
-}
-
-/// Has the system forget what it keeps of the files in memory.
-fn forget(data: &Path) -> anyhow::Result<()> {
-    for (path, _) in files_in(data)? {
-        let file = std::fs::File::open(&path).context("can't open a file of the ledger")?;
-        file.sync_all()?;
-        fadvise(&file, 0, None, Advice::DontNeed).context("can't empty the system's cache")?;
-    }
-    Ok(())
-}
-
-fn files_in(data: &Path) -> anyhow::Result<Vec<(PathBuf, u64)>> {
-    let list = std::fs::read_dir(data).context("can't list the ledger")?;
-    let file = |entry: std::io::Result<std::fs::DirEntry>| {
-        let entry = entry?;
-        Ok((entry.path(), entry.metadata()?.len()))
-    };
-    list.map(file).collect()
+/// A ledger of so many bets.
+fn filled(setting: &Setting, bets: u64) -> anyhow::Result<Ledger<'_>> {
+    let name = format!("{:.1} million bets", bets as f64 / 1e6);
+    let mut ledger = Ledger::empty(setting, bets, name);
+    let central = ledger.open()?.0;
+    ledger.send(&central, bets, WINDOW)?;
+    central.stop()?;
+    Ok(ledger)
 }

@@ -36,6 +36,7 @@ mod segment_pool;
 mod segments;
 #[cfg(any(test, feature = "simulation"))]
 mod simulated_engine;
+mod window;
 
 pub use archive::{Archive, Summary};
 pub use error::{Damage, Fault};

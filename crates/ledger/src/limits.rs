@@ -35,6 +35,8 @@ pub const ZERO_STEP_LEN: usize = 1 << 20;
 pub const PAUSE_TIME: Duration = Duration::from_millis(5);
 /// Records that are found at once, when records are read one by one.
 pub const RECORDS_AT_ONCE_MAX: usize = 256;
+/// Bytes read at once where records other than batches are read by an index.
+pub const WINDOW_LEN: usize = 32 << 10;
 /// Bytes that the scrub reads between two pauses.
 pub const SCRUB_STEP_LEN: usize = 256 << 10;
 /// Length of the scrub's pauses, which limits it to some 12 MB per second.

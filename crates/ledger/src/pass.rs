@@ -24,8 +24,9 @@ use crate::index::{self, Found, Index, Replay};
 use crate::limits::RECORDS_OFFSET;
 use crate::record::{self, HEADER_LEN};
 use crate::segment::{
-    self, Image, LoneRecord, SegmentHeader, Tail, Walk, expect_len, expect_zeros,
+    self, EVENT_LIKELY_LEN, Image, LoneRecord, SegmentHeader, Tail, Walk, expect_len, expect_zeros,
 };
+use crate::window::Window;
 
 /// What a pass reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -410,8 +411,13 @@ impl Pass {
     ) -> Result<Box<Index>, Fault> {
         expect_len(file, header, index.end())?;
         expect_zeros(file, header, index.records_end.into())?;
-        let mut links =
-            Links { file, header, before: Some(header.chain), from: RECORDS_OFFSET, last: None };
+        let mut links = Links {
+            window: Window::of(file, header),
+            header,
+            before: Some(header.chain),
+            from: RECORDS_OFFSET,
+            last: None,
+        };
         let mut batches = replay.batches.into_iter();
         for (position, offset) in replay.events {
             let done = self.next_sequence - header.first_sequence;
@@ -451,14 +457,15 @@ impl Pass {
 /// Verifies the order of a sealed segment's records by its index, and their chain where that is
 /// possible without reading bets.
 struct Links<'a> {
-    file: &'a dyn DiskFile,
+    window: Window<'a>,
     header: &'a SegmentHeader,
     /// The chain of the previous record, if that record was read.
     before: Option<Chain>,
     /// A lower bound for the offset of the next record.
     from: usize,
-    /// The offset of the previous record; `None` before the first.
-    last: Option<usize>,
+    /// The offset of the previous record, and its chain if its header was read; `None` before the
+    /// first record.
+    last: Option<(usize, Option<Chain>)>,
 }
 
 impl Links<'_> {
@@ -468,19 +475,21 @@ impl Links<'_> {
             return Err(self.astray());
         }
         // At the segment's start and after an event, the previous chain is known.
+        let mut chain = None;
         if let Some(before) = self.before.take() {
-            let record = segment::read_header(self.file, self.header, offset)?;
+            let record = segment::read_header(&self.window, self.header, offset)?;
             let body = Body::of_batch(&batch.summary);
-            let chain = record::chain(before, &record, body.head(), &batch.summary.digest);
-            self.expect(chain == record.chain, offset)?;
+            let given = record::chain(before, &record, body.head(), &batch.summary.digest);
+            self.expect(given == record.chain, offset)?;
+            chain = Some(given);
         }
-        (self.from, self.last) = (offset + HEADER_LEN, Some(offset));
+        (self.from, self.last) = (offset + HEADER_LEN, Some((offset, chain)));
         Ok(())
     }
 
     fn event(&mut self, offset: usize, sequence: u64) -> Result<LoneRecord, Fault> {
         let before = self.chain_before()?;
-        let record = segment::read_record(self.file, self.header, offset)?;
+        let record = segment::read_record(&self.window, self.header, offset, EVENT_LIKELY_LEN)?;
         let decoded = record.decode()?;
         let is_batch = matches!(decoded.event, Event::BatchAccepted(_));
         if offset < self.from || record.sequence() != sequence || is_batch {
@@ -488,7 +497,7 @@ impl Links<'_> {
         }
         let continues = record.continues(before, &decoded.tail_digest);
         self.expect(continues, offset)?;
-        (self.from, self.last) = (record.end(), Some(offset));
+        (self.from, self.last) = (record.end(), Some((offset, Some(record.chain()))));
         self.before = Some(record.chain());
         Ok(record)
     }
@@ -498,8 +507,8 @@ impl Links<'_> {
         if self.from > index::index_usize(index.records_end) {
             return Err(self.astray());
         }
-        let offset = self.last.ok_or_else(|| self.astray())?;
-        let last = segment::read_header(self.file, self.header, offset)?;
+        let (offset, _) = self.last.ok_or_else(|| self.astray())?;
+        let last = segment::read_header(&self.window, self.header, offset)?;
         self.expect(last.chain == index.last_chain, offset)?;
         Ok(Timestamp(last.at_ms))
     }
@@ -507,8 +516,10 @@ impl Links<'_> {
     /// Returns the chain of the previous record, reading its header if necessary.
     fn chain_before(&self) -> Result<Chain, Fault> {
         match (self.before, self.last) {
-            (Some(chain), _) => Ok(chain),
-            (None, Some(last)) => Ok(segment::read_header(self.file, self.header, last)?.chain),
+            (Some(chain), _) | (None, Some((_, Some(chain)))) => Ok(chain),
+            (None, Some((last, None))) => {
+                Ok(segment::read_header(&self.window, self.header, last)?.chain)
+            }
             (None, None) => Err(self.astray()),
         }
     }

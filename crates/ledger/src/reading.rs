@@ -20,7 +20,7 @@ use crate::contents::{EventAt, RecordAt};
 use crate::error::Fault;
 use crate::index::{self, BatchHits};
 use crate::limits::RECORDS_AT_ONCE_MAX;
-use crate::segment;
+use crate::segment::{self, BATCH_LIKELY_LEN, EVENT_LIKELY_LEN};
 use crate::segments::{Segment, Segments};
 
 /// Takes winning bets, until it breaks.
@@ -103,7 +103,12 @@ fn records_in(
             return Ok(ControlFlow::Continue(()));
         }
         for at in &found {
-            let record = segment::read_record(&*segment.file, &segment.header, at.offset())?;
+            let record = segment::read_record(
+                &*segment.file,
+                &segment.header,
+                at.offset(),
+                BATCH_LIKELY_LEN,
+            )?;
             let decoded = record.decode()?;
             let is_acknowledged = match at {
                 RecordAt::Batch(at) => decoded.event == Event::BatchAccepted(at.summary),
@@ -198,7 +203,8 @@ fn audit_log_in(
     for at in events {
         let sequence = sequence_of(&at);
         let offset = index::index_usize(at.offset);
-        let record = segment::read_record(&*segment.file, &segment.header, offset)?;
+        let record =
+            segment::read_record(&*segment.file, &segment.header, offset, EVENT_LIKELY_LEN)?;
         if record.sequence() != sequence || record.fingerprint() != at.fingerprint {
             return Err(record.damage("another record than was acknowledged"));
         }
@@ -266,7 +272,7 @@ fn winning_bets_in_batch(
     visit: &mut Visit<'_>,
 ) -> Result<ControlFlow<()>, Fault> {
     let offset = index::index_usize(hits.batch.offset);
-    let record = segment::read_record(&*segment.file, &segment.header, offset)?;
+    let record = segment::read_record(&*segment.file, &segment.header, offset, BATCH_LIKELY_LEN)?;
     let decoded = record.decode()?;
     let batch = hits.batch.summary;
     let as_acknowledged = decoded.event == Event::BatchAccepted(batch)

@@ -32,6 +32,7 @@ use crate::limits::{
     BLOCK_LEN, RECORDS_OFFSET, SECTOR_LEN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN, ZERO_STEP_LEN,
 };
 use crate::record::{self, Fingerprint, HEADER_LEN, Header, u32_at, u64_at};
+use crate::window::ReadAt;
 
 const MAGIC: [u8; 8] = *b"BOLILLER";
 const FORMAT_VERSION: u32 = 2;
@@ -45,8 +46,10 @@ const RECORD_LEN_MAX: usize = record::record_len(BODY_LEN_MAX);
 const READ_STEP_LEN: usize = 256 << 10;
 /// Bytes per read when a segment is verified in the background, beside the intake.
 const SKIM_STEP_LEN: usize = 64 << 10;
-/// Bytes first read of a record whose length is not known yet; most records are shorter.
-const RECORD_READ_LEN: usize = 16 << 10;
+/// Most batches' records are shorter.
+pub(crate) const BATCH_LIKELY_LEN: usize = 16 << 10;
+/// Most other records are shorter.
+pub(crate) const EVENT_LIKELY_LEN: usize = 256;
 
 /// Returns the file name of the segment with this number.
 pub(crate) fn name(number: u64) -> String {
@@ -331,7 +334,7 @@ pub(crate) fn skim(
 
 /// Reads the header of the record at `offset` and verifies its checksum.
 pub(crate) fn read_header(
-    file: &dyn DiskFile,
+    file: &(impl ReadAt + ?Sized),
     segment: &SegmentHeader,
     offset: usize,
 ) -> Result<Header, Fault> {
@@ -347,11 +350,13 @@ pub(crate) fn read_header(
     found.ok_or_else(|| Fault::Damage(Damage::new(&name, offset as u64, what)))
 }
 
-/// Reads the record at `offset` and verifies its checksums.
+/// Reads the record at `offset` and verifies its checksums. One longer than `likely_len` takes two
+/// reads.
 pub(crate) fn read_record(
-    file: &dyn DiskFile,
+    file: &(impl ReadAt + ?Sized),
     segment: &SegmentHeader,
     offset: usize,
+    likely_len: usize,
 ) -> Result<LoneRecord, Fault> {
     let name = name(segment.number);
     let damage = |what| Fault::Damage(Damage::new(&name, offset as u64, what));
@@ -359,7 +364,7 @@ pub(crate) fn read_record(
     if room == 0 {
         return Err(damage("there is no record behind the end of the segment"));
     }
-    let mut bytes = vec![0; room.min(RECORD_READ_LEN)];
+    let mut bytes = vec![0; room.min(likely_len)];
     let fill = |bytes: &mut [u8]| {
         file.read_at(offset as u64, bytes).map_err(|error| Fault::io("reading", &name, error))
     };

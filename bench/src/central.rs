@@ -110,6 +110,11 @@ impl Central {
         Ok((central, started.elapsed()))
     }
 
+    /// Waits until it has compared all indexes with their records.
+    pub(crate) fn compared(&mut self) -> anyhow::Result<()> {
+        self.server.ready(|log| log.contains(COMPARED).then_some(()))
+    }
+
     /// Its number in the system.
     pub(crate) fn process(&self) -> u32 {
         self.server.process()
@@ -250,6 +255,9 @@ impl Client {
         Ok(())
     }
 }
+
+/// What a line of the log has when all indexes were compared.
+const COMPARED: &str = r#""action":"check_ledger","result":"success""#;
 
 /// The address that the log tells, once it does.
 fn address_in(log: &str) -> Option<String> {

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use rustix::fs::{Advice, fadvise};
@@ -89,9 +89,12 @@ impl<'a> Ledger<'a> {
         Ok(slice)
     }
 
-    /// Makes its draw, and opens it once more with nothing of it in memory; then removes it.
-    fn drawn(self) -> anyhow::Result<[(&'static str, f64); 6]> {
-        let central = self.open()?.0;
+    /// Makes its draw once the indexes are compared, and opens it once more with nothing of it in memory; then removes it.
+    fn drawn(self) -> anyhow::Result<[(&'static str, f64); 7]> {
+        let mut central = self.open()?.0;
+        let opened = Instant::now();
+        central.compared()?;
+        let comparing = opened.elapsed();
         let (winners, all_told) = waiting::draw(&central, AGENCIES)?;
         central.stop()?;
         let disk_bytes: u64 = files_in(&self.data)?.into_iter().map(|(_, len)| len).sum();
@@ -103,6 +106,7 @@ impl<'a> Ledger<'a> {
         Ok([
             ("bets_at_the_draw", self.bets as f64),
             ("winners", winners as f64),
+            ("indexes_compared_ms", ms(comparing)),
             ("last_finish_to_all_winners_ms", ms(all_told)),
             ("open_cold_ms", ms(opening)),
             ("all_winners_after_open_cold_ms", ms(winners_cold)),

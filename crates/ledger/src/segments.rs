@@ -121,8 +121,11 @@ impl Segment {
     /// its index matches them. Does nothing when the segment has no index yet.
     pub(crate) fn compare(&self, pace: &mut Pace<'_>) -> Result<(), Fault> {
         let Some(index) = self.index.get() else { return Ok(()) };
-        let image = Image::read_paced(&*self.file, self.header, None, pace)?;
-        let (contents, end, chain) = Contents::read(&image, pace)?;
+        // The image is dropped before the index is encoded: both are large.
+        let (contents, end, chain) = {
+            let image = Image::read_paced(&*self.file, self.header, None, pace)?;
+            Contents::read(&image, pace)?
+        };
         if chain != index.last_chain || end as u64 != u64::from(index.records_end) {
             return Err(self.damage(end as u64, OTHER_END));
         }

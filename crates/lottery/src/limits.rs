@@ -22,8 +22,8 @@ pub const AGENCY_BATCHES_MAX: usize = 1_000_000;
 pub const DRAWS_UNMADE_MAX: usize = 256;
 /// Most acts on one draw. A life without mistakes has six.
 pub const DRAW_ACTS_MAX: usize = 256;
-/// Most draws of one ledger: 20 a day for 13 years. Each takes about a kilobyte of memory and 8
-/// bytes for each range of agencies.
+/// Most draws of one ledger: 20 a day for 13 years. Each takes 4 to 5 kB of memory with five agencies,
+/// and 8 bytes for each range of agencies.
 pub const DRAWS_MAX: usize = 100_000;
 /// Most registered agencies: as many as in one draw. Each takes some 200 bytes.
 pub const REGISTERED_MAX: usize = 100_000;

@@ -89,7 +89,8 @@ impl<'a> Ledger<'a> {
         Ok(slice)
     }
 
-    /// Makes its draw once the indexes are compared, and opens it once more with nothing of it in memory; then removes it.
+    /// Makes its draw once the indexes are compared, and opens it once more with nothing of it in
+    /// memory; then removes it.
     fn drawn(self) -> anyhow::Result<[(&'static str, f64); 7]> {
         let mut central = self.open()?.0;
         let opened = Instant::now();

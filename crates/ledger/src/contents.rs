@@ -208,8 +208,8 @@ pub(crate) fn place_of_batch(nth: usize, events: &[EventAt]) -> u64 {
     (nth + low) as u64
 }
 
-/// Sorts bets by key and keeps the order of those with one key. A radix sort, because most keys
-/// have two bytes: four times as fast as the standard library's sort of a full segment.
+/// Sorts bets by key and keeps the order of those with one key. A radix sort: most keys have two
+/// bytes, and so it takes two passes.
 fn sort_by_key(bets: &mut Vec<KeyedBet>) {
     let used_bits = bets.iter().fold(0, |bits, bet| bits | bet.key.0);
     let mut sorted = bets.clone();

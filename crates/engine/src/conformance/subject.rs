@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use lottery::Timestamp;
 
+use super::fixture::AT;
 use crate::chain::LedgerId;
 use crate::clock::Clock;
 use crate::committer::Committer;
@@ -31,8 +32,9 @@ pub struct Reopening {
     engine: Option<Arc<Engine>>,
 }
 
-/// A clock that only moves when it is set.
-#[derive(Debug, Default)]
+/// A clock that only moves when it is set. By default it shows the time at which checks open draws:
+/// a request before that may share its group, and so its time, with an opening.
+#[derive(Debug)]
 pub struct TestClock(AtomicU64);
 
 /// Commits after each request.
@@ -64,6 +66,12 @@ impl Subject for Reopening {
         let engine = Arc::into_inner(self.engine.take().unwrap());
         drop(engine.expect("a check lets go of the engine before it reopens"));
         self.engine = Some(Arc::new((self.open)(Arc::clone(&self.clock))));
+    }
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self::at(AT)
     }
 }
 

@@ -415,6 +415,7 @@ impl Pass {
             window: Window::of(file, header),
             header,
             before: Some(header.chain),
+            verifies_batch: true,
             from: RECORDS_OFFSET,
             last: None,
         };
@@ -459,13 +460,15 @@ impl Pass {
 struct Links<'a> {
     window: Window<'a>,
     header: &'a SegmentHeader,
-    /// The chain of the previous record, if that record was read.
+    /// The chain of the previous record, if its header was read.
     before: Option<Chain>,
+    /// Whether the next record is verified even if it is a batch: at the segment's start and after an
+    /// event.
+    verifies_batch: bool,
     /// A lower bound for the offset of the next record.
     from: usize,
-    /// The offset of the previous record, and its chain if its header was read; `None` before the
-    /// first record.
-    last: Option<(usize, Option<Chain>)>,
+    /// The offset of the previous record; `None` before the first.
+    last: Option<usize>,
 }
 
 impl Links<'_> {
@@ -474,16 +477,17 @@ impl Links<'_> {
         if offset < self.from {
             return Err(self.astray());
         }
-        // At the segment's start and after an event, the previous chain is known.
         let mut chain = None;
-        if let Some(before) = self.before.take() {
+        if std::mem::take(&mut self.verifies_batch) {
+            let before = self.chain_before()?;
             let record = segment::read_header(&self.window, self.header, offset)?;
             let body = Body::of_batch(&batch.summary);
             let given = record::chain(before, &record, body.head(), &batch.summary.digest);
             self.expect(given == record.chain, offset)?;
             chain = Some(given);
         }
-        (self.from, self.last) = (offset + HEADER_LEN, Some((offset, chain)));
+        self.before = chain;
+        (self.from, self.last) = (offset + HEADER_LEN, Some(offset));
         Ok(())
     }
 
@@ -497,8 +501,8 @@ impl Links<'_> {
         }
         let continues = record.continues(before, &decoded.tail_digest);
         self.expect(continues, offset)?;
-        (self.from, self.last) = (record.end(), Some((offset, Some(record.chain()))));
-        self.before = Some(record.chain());
+        (self.from, self.last) = (record.end(), Some(offset));
+        (self.before, self.verifies_batch) = (Some(record.chain()), true);
         Ok(record)
     }
 
@@ -507,7 +511,7 @@ impl Links<'_> {
         if self.from > index::index_usize(index.records_end) {
             return Err(self.astray());
         }
-        let (offset, _) = self.last.ok_or_else(|| self.astray())?;
+        let offset = self.last.ok_or_else(|| self.astray())?;
         let last = segment::read_header(&self.window, self.header, offset)?;
         self.expect(last.chain == index.last_chain, offset)?;
         Ok(Timestamp(last.at_ms))
@@ -516,10 +520,8 @@ impl Links<'_> {
     /// Returns the chain of the previous record, reading its header if necessary.
     fn chain_before(&self) -> Result<Chain, Fault> {
         match (self.before, self.last) {
-            (Some(chain), _) | (None, Some((_, Some(chain)))) => Ok(chain),
-            (None, Some((last, None))) => {
-                Ok(segment::read_header(&self.window, self.header, last)?.chain)
-            }
+            (Some(chain), _) => Ok(chain),
+            (None, Some(last)) => Ok(segment::read_header(&self.window, self.header, last)?.chain),
             (None, None) => Err(self.astray()),
         }
     }

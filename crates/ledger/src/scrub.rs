@@ -87,13 +87,19 @@ impl Gait {
     }
 
     /// Returns how long to pause after reading `len` bytes of a segment; `None` within a step. `tip`
-    /// is where the ledger ends now; `hurry` is set when a reader may have to wait for the segment.
-    fn pause_after(&mut self, len: usize, tip: (usize, u64), hurry: bool) -> Option<Duration> {
+    /// tells where the ledger ends now; `hurry` is set when a reader may have to wait for the segment.
+    fn pause_after(
+        &mut self,
+        len: usize,
+        tip: impl FnOnce() -> (usize, u64),
+        hurry: bool,
+    ) -> Option<Duration> {
         self.unpaused += len;
         if self.unpaused < SCRUB_STEP_LEN {
             return None;
         }
         self.unpaused = 0;
+        let tip = tip();
         let writer_pauses = std::mem::replace(&mut self.tip, tip) == tip;
         Some(if hurry && writer_pauses { Duration::ZERO } else { self.pause_time })
     }
@@ -178,7 +184,7 @@ impl Shared {
         gait: &mut Gait,
     ) -> Option<Result<(), Fault>> {
         let found = segment.compare(&mut |len| {
-            let pause = gait.pause_after(len, segments.tip(), !segment.is_compared());
+            let pause = gait.pause_after(len, || segments.tip(), !segment.is_compared());
             if pause.is_some_and(|time| self.wait(time)) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
@@ -223,7 +229,7 @@ mod tests {
             (whole, (2, 18), true, Some(Duration::ZERO)),
         ];
         for (at, (len, tip, hurry, pause)) in cases.into_iter().enumerate() {
-            assert_eq!(gait.pause_after(len, tip, hurry), pause, "step {at}");
+            assert_eq!(gait.pause_after(len, || tip, hurry), pause, "step {at}");
         }
     }
 }
